@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
 
 from netlab.diagnosis.journey import Step
 from netlab.frozen import frozen
-from netlab.kernel.rows import Connection, FdbEntry, Flow, IPAddress, Neighbour, NextHop, RouteRow
-from netlab.kernel.state.routing import RouteResult
+from netlab.kernel.rows import Connection, FdbEntry, Flow, IPAddress, Neighbour, RouteRow
+from netlab.kernel.state.routing import RoutingEntry
 from netlab.messages import N_, Message
 from netlab.packets.frame import is_group
 
@@ -37,9 +36,10 @@ class Decision:
 
 @frozen
 class DecisionTables:
-    """The tables of a machine, or of a NAT device with its host, when the probe was over."""
+    """The tables of a machine, or of a NAT device with its host, when the probe was over, for one packet."""
 
-    routes: Sequence[RouteRow] = ()
+    route: RouteRow | None = None
+    """The one by which it went on, as far as that is known."""
     neighbours: Sequence[Neighbour] = ()
     fdb: Sequence[FdbEntry] = ()
     connections: Sequence[Connection] = ()
@@ -86,29 +86,11 @@ def _translations(step: Step, connections: Iterable[Connection]) -> list[tuple[F
     ]
 
 
-def best_route(routes: Iterable[RouteRow], address: IPAddress) -> RouteRow | None:
-    """Return the route to an address: the longest prefix wins, then the lowest metric."""
-    fitting = [route for route in routes if address in route.destination and not route.dead]
-    return min(
-        fitting, key=lambda route: (-route.destination.prefixlen, route.metric), default=None
-    )
-
-
-def closed_route(route: RouteRow, result: RouteResult) -> bool:
-    """Return whether it is by this route of the main table that a packet goes nowhere, by the kernel's
-    result.
-
-    A rule (`ip rule`), another TOS or a route that says `throw` may have led past it.
-    """
-    return route.kind in _CLOSED and _CLOSED[route.kind] == result.error
-
-
-_CLOSED = {
-    "blackhole": errno.EINVAL,
-    "unreachable": errno.EHOSTUNREACH,
-    "prohibit": errno.EACCES,
-}
-"""Kinds of routes that go nowhere, and the errno that the kernel answers for each."""
+def stopped_by(entry: RoutingEntry) -> Message:
+    """Return by which route or rule of routing a packet goes nowhere."""
+    if isinstance(entry, RouteRow):
+        return Message("the route says {kind}: {route}", kind=entry.kind, route=entry)
+    return Message("the rule says {kind}: {rule}", kind=entry.kind, rule=entry)
 
 
 def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:
@@ -130,19 +112,24 @@ def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) ->
 def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Iterator[Decision]:
     if is_group(step.after["eth.dst"]):
         return
-    target = ip_address(step.after["ip.dst"])
-    out = step.went_out[-1].interface
-    fitting = [route for route in tables.routes if out in [hop.interface for hop in route.hops]]
-    route = best_route(fitting, target)
-    if route is None:
+    target, out = ip_address(step.after["ip.dst"]), step.went_out[-1].interface
+    hops = [hop for hop in tables.route.hops if hop.interface == out] if tables.route else []
+    if not tables.route or not hops:
         return
-    yield Decision(By.ROUTE, str(route))
-    hop = next(iter(route.hops), NextHop(None, ""))
-    address = hop.gateway or target
-    for entry in tables.neighbours:
-        if entry.address == address and entry.mac == step.after["eth.dst"]:
-            yield resolution(address, entry.mac, names.get(entry.mac, ""))
-            return
+    taken = [
+        (hop, entry)
+        for hop in hops
+        for entry in tables.neighbours
+        if (entry.address, entry.mac) == (hop.gateway or target, step.after["eth.dst"])
+    ]
+    text = str(tables.route)
+    if len(tables.route.hops) > 1 and (len(taken) == 1 or len(hops) == 1):
+        hop = taken[0][0] if taken else hops[0]
+        text = Message("{route}, this time {hop}", route=tables.route, hop=hop)
+    yield Decision(By.ROUTE, text)
+    if taken:
+        hop, entry = taken[0]
+        yield resolution(entry.address, entry.mac, names.get(entry.mac, ""))
 
 
 def resolution(address: IPAddress, mac: str, owner: str) -> Decision:

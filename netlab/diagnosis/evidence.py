@@ -8,7 +8,7 @@ from dataclasses import field
 from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import Journey, Step
 from netlab.frozen import frozen
-from netlab.kernel.rows import RouteRow
+from netlab.kernel.state.routing import RoutingEntry
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
 
@@ -75,8 +75,8 @@ class ProbeEvidence:
     """Node, and which of the probe's packets, to the rule that ended it there."""
     present: frozenset[tuple[str, str]] = frozenset()
     """(switch, MAC address) of frames that reached others, and their receiver is behind the switch."""
-    closed_route: Mapping[str, RouteRow] = field(default_factory=dict)
-    """Node to the route of its packet's destination, if that leads nowhere (blackhole, prohibit, …)."""
+    closed_route: Mapping[str, RoutingEntry] = field(default_factory=dict)
+    """Node to the route or rule of routing by which its packet goes nowhere (blackhole, prohibit, …)."""
     silenced: Mapping[str, Silence] = field(default_factory=dict)
     """Node to the rule that ended its question for a MAC address, or the reply."""
     unanswered: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.decision import stopped_by
 from netlab.diagnosis.drops import Silence
 from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.verdict import Verdict
@@ -71,10 +72,10 @@ def unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
-    """Return the diagnosis by a route that leads nowhere, on purpose; `prohibit` also says so."""
-    route = evidence.closed_route[node]
-    text = Message("the route says {kind}: {route}", kind=route.kind, route=route)
-    if route.kind == "prohibit":
+    """Return the diagnosis by a route or rule that leads nowhere, on purpose; `prohibit` also says so."""
+    entry = evidence.closed_route[node]
+    text = stopped_by(entry)
+    if entry.kind == "prohibit":
         return Diagnosis(Verdict.REFUSED, node, Cause.REFUSED, text)
     return dropped(node, Cause.NO_ROUTE, text)
 

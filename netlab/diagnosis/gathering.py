@@ -9,6 +9,7 @@ from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.journey import Journey
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
+from netlab.kernel.state.policy import RouteLookup
 
 
 @frozen
@@ -26,6 +27,8 @@ class ProbeEnds:
     """The target was called by its name; False: an address was typed, and whoever has it is meant."""
     interface: str = ""
     """The source's interface by which a broadcast is sent."""
+    first: RouteLookup | None = None
+    """Its first packet, as the source's routing looks at it; None: it goes to everybody."""
 
 
 def gathered(
@@ -47,7 +50,7 @@ def gathered(
         no_route_back=tables.no_route_back(ends.target, journey),
         turned=tables.turned(journey),
         misplaced=tables.misplaced(journey),
-        closed_route=tables.closed_routes(address, journey, source),
+        closed_route=tables.closed_routes(ends.first, journey, source),
         dark=_dark(ends, tables, journey),
         carriers=tables.carriers(source),
         addressed=tables.addressed(source, address),
@@ -64,6 +67,6 @@ def gathered(
 def _dark(ends: ProbeEnds, tables: LabTables, journey: Journey) -> dict[str, str]:
     """Return `LabTables.dark` of a probe; of one that is broadcast, by the interface that it names."""
     if ends.kind not in TO_EVERYBODY:
-        return tables.dark(ends.address, journey, ends.source)
+        return tables.dark(ends.first, journey, ends.source)
     is_dark = ends.interface not in tables.carriers(ends.source)
     return {ends.source: ends.interface} if is_dark else {}

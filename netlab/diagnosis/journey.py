@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from netlab.diagnosis.cause import Cause
 from netlab.frozen import frozen
+from netlab.kernel.nftables.nftrace import Hit
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 
@@ -188,6 +189,10 @@ class Step:
     before: dict[str, str]
     after: dict[str, str]
     """Header fields at the first and at the last sighting."""
+    mark: int | None = None
+    """The kernel's mark (fwmark) with which it was routed, as far as nftables set it; None: not seen."""
+    inner: Step | None = None
+    """The stay on its host, of one on a NAT device."""
 
     @property
     def part(self) -> Part:
@@ -242,7 +247,27 @@ class Journey:
         return next((steps for packet, steps in self.packets.items() if packet.part is part), ())
 
 
-def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
+Marks = Mapping[str, Mapping[Packet | None, int]]
+"""Nodes whose rules were watched, with the packets that got a mark (fwmark) there before they were routed."""
+
+
+def marks(
+    hits: Iterable[Hit],
+    packet: Callable[[Hit], Packet | None],
+    netmap: NetworkMap,
+    watched: Iterable[str],
+) -> Marks:
+    """Return the marks that rules gave to packets; `packet` returns the one of a hit, `watched` are the
+    namespaces whose rules were traced."""
+    by_node: dict[str, dict[Packet | None, int]] = {netmap.nodes[name]: {} for name in watched}
+    for hit in hits:
+        of_node = by_node[netmap.nodes[hit.namespace]]
+        if hit.mark or (hit.mark is not None and of_node):
+            of_node[packet(hit)] = hit.mark
+    return by_node
+
+
+def follow(frames: Iterable[Frame], netmap: NetworkMap, marks: Marks | None = None) -> Journey:
     """Put the frames of a probe together, in the order of the kernel's clock."""
     steps: list[Step] = []
     overheard: list[Frame] = []
@@ -272,7 +297,9 @@ def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
             came, went = (None, (outlet,)) if sighting.outgoing else (outlet, ())
             if for_others and bridge:
                 passing[len(steps)] = frame
-            steps.append(Step(node, packet, sighting.at, came, went, frame.fields, frame.fields))
+            fields, set_there = frame.fields, (marks or {}).get(node)
+            mark = None if set_there is None else set_there.get(packet, 0)
+            steps.append(Step(node, packet, sighting.at, came, went, fields, fields, mark))
     idle = {number for number in passing if not steps[number].went_out}
     overheard += [passing[number] for number in sorted(idle)]
     steps = [step for number, step in enumerate(steps) if number not in idle]
@@ -281,7 +308,8 @@ def follow(frames: Iterable[Frame], netmap: NetworkMap) -> Journey:
 
 
 def _merged(first: Step, second: Step, device: str) -> Step:
-    return replace(first, node=device, went_out=second.went_out, after=second.after)
+    went_out, after = second.went_out, second.after
+    return replace(first, node=device, went_out=went_out, after=after, inner=second)
 
 
 def _latest(steps: Sequence[Step], node: str, packet: Packet) -> int | None:

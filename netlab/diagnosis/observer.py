@@ -101,6 +101,11 @@ class LabObserver:
         """Return the rules that probes have met since the last call."""
         return [hit for trace in self.rules for hit in self.hits_on(trace)]
 
+    @property
+    def watched(self) -> frozenset[str]:
+        """The namespaces whose rules are traced."""
+        return frozenset(trace.namespace for trace in self.rules)
+
     def hits_on(self, trace: RuleTrace) -> list[Hit]:
         """Return the rules of one machine that probes have met since the last call."""
         hits: list[Hit] = []

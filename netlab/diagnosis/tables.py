@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
-from netlab.diagnosis.decision import DecisionTables, best_route, closed_route, flow_of, is_about
+from netlab.diagnosis.decision import DecisionTables, flow_of, is_about
 from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
 from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.rows import Connection, Flow, RouteRow
+from netlab.kernel.rows import Connection, Flow, IPAddress, RouteRow
 from netlab.kernel.state.owners import Owners, owners
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteLookups, RouteResult
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
+from netlab.packets import protocols
 from netlab.packets.frame import Fields, is_mac
 from netlab.packets.packet import Part
 
 _SOURCE_NOT_ADMITTED = (errno.EXDEV, errno.EINVAL)
 """errno of the kernel's answer, before and since Linux 6.14."""
+_ECHO_REQUESTS = (str(protocols.ICMP_ECHO_REQUEST), str(protocols.ICMPV6_ECHO_REQUEST))
+_CONTROL = (protocols.ICMP, protocols.ICMPV6)
+_ROOT = 0
+"""The user of netlab's own packets, and of what a kernel answers by itself."""
+
+
+def probe_lookup(address: str | IPAddress, protocol: int, port: int | None = None) -> RouteLookup:
+    """Return a packet that netlab sends to an IP address, as the source's routing looks at it at first: the
+    source's address and port are chosen afterwards."""
+    return RouteLookup(
+        ip_address(address), mark=0, tos=0, protocol=protocol, target_port=port, uid=_ROOT
+    )
 
 
 @frozen
@@ -34,7 +48,9 @@ class LabTables:
     rows: Mapping[tuple[str, KernelTable], Sequence[TableRow]]
     """(node, table) to its rows."""
     ask: Callable[[str, RouteLookup], RouteResult]
-    """A node's routing decision: the main table, which is all that `rows` has, may not be asked at all."""
+    """A node's routing decision."""
+    entry: Callable[[str, RouteLookup], RoutingEntry | None] = no_entry
+    """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
     ended: Mapping[str, Sequence[Connection]] = field(default_factory=dict)
     """Node to connections that its connection tracking has forgotten meanwhile: they have decided too."""
 
@@ -59,21 +75,27 @@ class LabTables:
             return {interface.index: interface.name for interface in entries}
 
         kernel = RouteLookups(pool, interfaces)
-        return cls(netmap, rows, lambda node, lookup: kernel.ask(namespaces[node], lookup))
+        return cls(
+            netmap,
+            rows,
+            lambda node, lookup: kernel.ask(namespaces[node], lookup),
+            lambda node, lookup: kernel.entry(namespaces[node], lookup),
+        )
 
     def of(self, node: str, kind: KernelTable) -> Sequence[Any]:
         """Return the rows of a table of a node."""
         return self.rows.get((node, kind), ())
 
-    def decision_tables(self, node: str) -> DecisionTables:
-        """Return the tables that decide about packets on a machine, or on a NAT device with its host."""
-        parts = self.netmap.parts(node)
+    def decision_tables(self, step: Step, source: str) -> DecisionTables:
+        """Return the tables that decided about a packet on a machine, or on a NAT device with its host;
+        `source` is the node of the probe."""
+        parts = self.netmap.parts(step.node)
 
         def together(kind: KernelTable) -> tuple[Any, ...]:
             return tuple(entry for part in parts for entry in self.of(part, kind))
 
         return DecisionTables(
-            together(KernelTable.ROUTES),
+            self.taken(step.inner or step, source),
             together(KernelTable.NEIGHBOURS),
             together(KernelTable.FDB),
             (
@@ -81,6 +103,16 @@ class LabTables:
                 *(connection for part in parts for connection in self.ended.get(part, ())),
             ),
         )
+
+    def taken(self, step: Step, source: str = "") -> RouteRow | None:
+        """Return the route by which a machine has sent a packet on; None if that is not known.
+
+        `source` is the node of the probe.
+        """
+        if step.node in self.netmap.switches or not step.went_out or "ip.dst" not in step.after:
+            return None
+        entry = self.entry(step.node, self._lookup(step, source))
+        return entry if isinstance(entry, RouteRow) else None
 
     @cached_property
     def owners(self) -> Owners:
@@ -218,7 +250,7 @@ class LabTables:
         for step in journey.of(Part.REQUEST):
             source, asked = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
             if step.node == target and source and asked in self._addresses(target):
-                result = self.ask(target, RouteLookup(ip_address(source), ip_address(asked)))
+                result = self.ask(target, _reply(self._lookup(step)))
                 return source if result.error not in (0, UNCERTAIN) else ""
         return ""
 
@@ -229,55 +261,57 @@ class LabTables:
         asymmetric = asymmetric_reply(journey.first(Part.REQUEST), reply, self.netmap)
         if asymmetric is None or "ip.dst" not in reply[0].before:
             return ""
-        routes = [
-            route
-            for route in self.of(asymmetric.node, KernelTable.ROUTES)
-            if any(hop.interface == asymmetric.goes_out for hop in route.hops)
-        ]
-        route = best_route(routes, ip_address(reply[0].before["ip.dst"])) or asymmetric.goes_out
+        route = self.taken(reply[0])
+        is_it = route and asymmetric.goes_out in [hop.interface for hop in route.hops]
         return Message(
             "{node} answers by another adapter than it is asked by: its route is {route}, "
             "and the question comes in at {interface}",
             node=asymmetric.node,
-            route=route,
+            route=route if is_it else asymmetric.goes_out,
             interface=asymmetric.came_in,
         )
 
-    def closed_routes(self, target: str, journey: Journey, source: str) -> dict[str, RouteRow]:
-        """Return nodes with the route by which a packet that was there goes nowhere: a blackhole, a
+    def closed_routes(
+        self, first: RouteLookup | None, journey: Journey, source: str
+    ) -> dict[str, RoutingEntry]:
+        """Return nodes with the route or rule by which a packet that was there goes nowhere: a blackhole, a
         prohibition.
 
-        Where no packet was seen, that of one from `source` to the address `target` counts.
+        Where no packet was seen, the `first` one that `source` sends counts.
         """
-        steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
-        lookups = {step.node: self._lookup(step) for step in steps if "ip.dst" in step.after}
-        if target:
-            lookups.setdefault(source, RouteLookup(ip_address(target)))
-        closed = {}
-        for node, lookup in lookups.items():
-            route = best_route(self.of(node, KernelTable.ROUTES), lookup.target)
-            if route and closed_route(route, self.ask(node, lookup)):
-                closed[node] = route
-        return closed
+        lookups = {
+            step.node: self._lookup(step, source)
+            for step in (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
+            if "ip.dst" in step.after
+            and not step.went_out
+            and step.node not in self.netmap.switches
+        }
+        if first:
+            lookups.setdefault(source, first)
+        return {
+            node: entry
+            for node, lookup in lookups.items()
+            if self.ask(node, lookup).error and (entry := self.entry(node, lookup))
+        }
 
-    def dark(self, target: str, journey: Journey, source: str) -> dict[str, str]:
+    def dark(self, first: RouteLookup | None, journey: Journey, source: str) -> dict[str, str]:
         """Return nodes with the interface by which a packet that was there has to leave, if that has no
         carrier.
 
-        Where no packet was seen, that of one from `source` to the address `target` counts.
+        Where no packet was seen, the `first` one that `source` sends counts.
         """
-        flows: dict[str, set[tuple[str | None, Flow]]] = {}
+        flows: dict[str, set[tuple[RouteLookup, Flow]]] = {}
         for step in (*journey.of(Part.REQUEST), *journey.of(Part.REPLY)):
             if "ip.dst" in step.after and step.node not in self.netmap.switches:
-                flow = self._device(step.node, step.inlet), flow_of(step.after)
+                flow = self._lookup(replace(step, before=step.after), source), flow_of(step.after)
                 flows.setdefault(step.node, set()).add(flow)
         lookups = [
             (node, lookup)
             for node, flows_of_node in flows.items()
             for lookup in self._lookups(node, flows_of_node)
         ]
-        if target and source not in flows:
-            lookups.append((source, RouteLookup(ip_address(target))))
+        if first and source not in flows:
+            lookups.append((source, first))
         outlets = {(node, self.ask(node, lookup).interface) for node, lookup in lookups}
         return {
             node: name
@@ -325,11 +359,11 @@ class LabTables:
             interface.name: names.get(interface.master, interface.name) for interface in interfaces
         }
 
-    def _lookup(self, step: Step) -> RouteLookup:
-        """Return the question that a machine's routing had to decide."""
+    def _lookup(self, step: Step, source: str = "") -> RouteLookup:
+        """Return the question that a machine's routing had to decide; `source` is the node of the probe."""
         came_in = self._device(step.node, step.inlet)
-        target, source = step.after["ip.dst"], step.before["ip.src"]
-        return RouteLookup(ip_address(target), ip_address(source), came_in)
+        is_own = step.node == source and step.part is Part.REQUEST
+        return _lookup(step.before, step.after, came_in, step.mark, is_own)
 
     def _device(self, node: str, interface: str | None) -> str | None:
         """Return the interface by which a packet comes in to a machine's routing: its bridge, where it
@@ -341,47 +375,96 @@ class LabTables:
         return {str(address.ip) for _, address in self.of(node, KernelTable.ADDRESSES)}
 
     def next_hops(
-        self, node: str, packets: Iterable[tuple[str | None, Fields]], target: str
+        self,
+        node: str,
+        packets: Iterable[tuple[str | None, Fields]],
+        first: RouteLookup | None = None,
+        marks: Collection[int | None] = (None,),
     ) -> set[str]:
         """Return the addresses whose MAC a node needs to send packets that it had on to their
-        destinations, or, if it had none, to the address `target`.
+        destinations, or, if it had none, the `first` one of the probe, whose source it is.
 
-        `packets` are fields with the interface by which they came in, None for those that left.
+        `packets` are fields with the interface by which they came in, None for those that left; each has
+        one of these marks.
         """
         flows = {
-            (self._device(node, interface), flow_of(fields))
+            (
+                _lookup(fields, fields, self._device(node, interface), mark, bool(first)),
+                flow_of(fields),
+            )
             for interface, fields in packets
             if "ip.src" in fields
+            for mark in marks
         }
         lookups = set(self._lookups(node, flows))
-        if target and not flows:
-            lookups.add(RouteLookup(ip_address(target)))
+        if first and not flows:
+            lookups.add(first)
         return {hop for lookup in lookups for hop in self._hops(node, lookup)}
 
     def _lookups(
-        self, node: str, flows: Iterable[tuple[str | None, Flow]]
+        self, node: str, flows: Iterable[tuple[RouteLookup, Flow]]
     ) -> Iterator[RouteLookup]:
         """Yield what a node's routing has to decide. A NAT's table tells of destinations that it has
         changed."""
         addresses = {address.ip for _, address in self.of(node, KernelTable.ADDRESSES)}
-        for came_in, flow in flows:
-            targets = {flow.target}
+        for lookup, flow in flows:
+            ends = {(flow.target, flow.target_port)}
             for connection in self.of(node, KernelTable.CONNECTIONS):
                 if connection.original == flow:
-                    targets.add(connection.seen_as.target)
+                    ends.add((connection.seen_as.target, connection.seen_as.target_port))
                 if connection.reply == flow:
-                    targets.add(connection.original.source)
-            if came_in or flow.source in addresses:  # Of what it has passed on, the way in tells.
-                yield from (RouteLookup(target, flow.source, came_in) for target in targets)
+                    ends.add((connection.original.source, connection.original.source_port))
+            # Of what it has passed on, the way in tells.
+            if lookup.came_in or flow.source in addresses:
+                yield from (
+                    replace(lookup, target=target, target_port=port) for target, port in ends
+                )
             if flow.target in addresses:
-                yield RouteLookup(flow.source, flow.target)
+                yield _reply(replace(lookup, source=flow.source))
 
     def _hops(self, node: str, lookup: RouteLookup) -> set[str]:
         """Return the next hop, or each that the kernel may choose from."""
         result = self.ask(node, lookup)
         if result.error or result.kind != "unicast":
             return set()
-        route = best_route(self.of(node, KernelTable.ROUTES), lookup.target)
-        hops = {hop.gateway for hop in route.hops} if route else set()
+        entry = self.entry(node, lookup)
+        hops = {hop.gateway for hop in entry.hops} if isinstance(entry, RouteRow) else set()
         gateways = hops if result.gateway in hops else {result.gateway}
         return {str(gateway or lookup.target) for gateway in gateways}
+
+
+def _lookup(
+    before: Fields, after: Fields, came_in: str | None, mark: int | None = None, own: bool = False
+) -> RouteLookup:
+    """Return a packet as routing looks at it: with the source that it came with, and the destination that it
+    goes on to. `own`: netlab has sent it."""
+    came, goes = flow_of(before), flow_of(after)
+    protocol = int(after["ip.protocol"])
+    # A raw socket's packets have no source yet when they are led.
+    has_no_source = came_in is None and after.get("icmp.type") in _ECHO_REQUESTS
+    return RouteLookup(
+        goes.target,
+        None if has_no_source else came.source,
+        came_in,
+        mark,
+        int(after.get("ip.tos", "0"), 0),
+        protocol,
+        came.source_port,
+        goes.target_port,
+        _ROOT if own or protocol in _CONTROL else None,
+    )
+
+
+def _reply(packet: RouteLookup) -> RouteLookup:
+    """Return the reply that a machine would send; of a program's, TOS and user are its own affair."""
+    assert packet.source, "a packet that came in"
+    from_kernel = packet.protocol in _CONTROL
+    return RouteLookup(
+        packet.source,
+        packet.target,
+        tos=packet.tos if from_kernel else None,
+        protocol=packet.protocol,
+        source_port=packet.target_port,
+        target_port=packet.source_port,
+        uid=_ROOT if from_kernel else None,
+    )

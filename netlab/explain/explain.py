@@ -10,6 +10,7 @@ from netlab.diagnosis.journey import asymmetric_reply, merge_nat_stays
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
 from netlab.explain.model import Ended, Explanation, LabModel, PredictedProbe, PredictedStay
+from netlab.explain.multipath import every_way
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.messages import Message, join_and
 from netlab.packets.packet import Part
@@ -27,7 +28,16 @@ def explain(
 
     Not `named`: the address was typed, and whoever has it is meant.
     """
-    walk = Walk(model)
+    return every_way(
+        lambda choices: _explain(Walk(model, choices), source, target, to, probe, named)
+    )
+
+
+def _explain(
+    walk: Walk, source: str, target: str, to: IPAddress, probe: PredictedProbe, named: bool
+) -> Explanation:
+    """Follow one way of the packet and its reply."""
+    model = walk.model
     meant = model.netmap.meant(model.owners.interfaces.get(str(to), ()), target, named)
     diagnosis = _diagnose(walk, source, target, meant, to, probe)
     stays = merge_nat_stays(walk.stays, model.netmap, lambda stay: stay.part, _merged)

@@ -6,9 +6,11 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from typing import Any
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, best_route, closed_route
+from netlab.diagnosis.decision import By, Decision, stopped_by
+from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.gates import PredictedFrame
 from netlab.explain.model import (
@@ -17,15 +19,17 @@ from netlab.explain.model import (
     PredictedPacket,
     PredictedProbe,
     may_end,
+    protocol_number,
     uncertain,
 )
+from netlab.explain.multipath import MOST_HOPS, Choices, usable
 from netlab.explain.nft_fields import connection_facts, packet_facts, packet_in_frame
 from netlab.explain.nft_rules import Translation
-from netlab.explain.nft_values import Facts
-from netlab.explain.resolving import Resolving
+from netlab.explain.resolving import Resolving, undecided
 from netlab.frozen import frozen
-from netlab.kernel.rows import IPAddress, Socket, at_port
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
+from netlab.kernel.rows import IPAddress, RouteRow, Socket, at_port
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteResult
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
@@ -34,6 +38,10 @@ _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
 _SOURCE_NAT = 100
 """The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
+_TOS = 0
+"""The type of service of a packet that no program has asked anything special for."""
+_KERNEL = 0
+"""The user of packets that a kernel sends by itself."""
 _EPHEMERAL = "net.ipv4.ip_local_port_range"
 _TRANSLATED_PORTS = range(1024, 65536)
 """The ports that Linux's NAT chooses from if it changes one (nf_nat_l4proto_unique_tuple)."""
@@ -54,11 +62,26 @@ class _Track:
         return (target, target_port, source, source_port) == self.after.ends
 
 
+@frozen
+class _Led:
+    """A routing decision, and the route by which it fell."""
+
+    result: RouteResult
+    route: str
+
+
 class Walk(Resolving):
     """A packet and its reply under way: the stays, and the connections that nodes have tracked."""
 
-    def __init__(self, model: LabModel) -> None:
+    def __init__(self, model: LabModel, choices: Choices) -> None:
         super().__init__(model)
+        self._choices = choices
+        self._result = RouteResult()
+        """The routing decision about the packet on the machine where it is."""
+        self._led_anew = False
+        """The machine has to decide once more: rules have changed what its decision looks at."""
+        self._connection_marks: dict[str, int | None] = {}
+        """Node to the mark of the connection there (`ct mark`); None: not known."""
         self._tracks: dict[str, list[_Track]] = {}
         self._first: dict[str, PredictedPacket] = {}
         """Node to the packet with which the connection began that is under way there."""
@@ -79,19 +102,13 @@ class Walk(Resolving):
                 Cause.NO_ADDRESS,
                 Message("no interface of it has an IPv{version} address", version=to.version),
             )
-        result = self._route(source, RouteLookup(to))
+        number = protocol_number(probe.protocol, to.version)
+        result = self._route(source, probe_lookup(to, number, probe.port)).result
         if result.source is None:
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
-        ttl = self._first_ttl(source, result)
-        packet = PredictedPacket(
-            result.source,
-            to,
-            probe,
-            Part.REQUEST,
-            ttl,
-            self._first_ports(source) if probe.port else None,
-            probe.port,
-        )
+        ttl = self._first_ttl(source, result.interface, to.version)
+        ports = self._first_ports(source) if probe.port else None
+        packet = PredictedPacket(result.source, to, probe, Part.REQUEST, ttl, ports, probe.port)
         return self._travel(source, packet)
 
     def deliver(self, node: str, packet: PredictedPacket) -> str:
@@ -106,16 +123,11 @@ class Walk(Resolving):
                 text = Message("it is told to ignore echo requests ({setting})", setting=setting)
                 raise Ended(node, Cause.ECHO_IGNORED, text)
             return ""
-        listening = [
-            socket
-            for socket in self.model.nodes[node].listening
-            if (socket.protocol, socket.port) == (protocol, packet.target_port)
-        ]
+        listening = self._on_port(node, packet)
         inlet = self.stays[-1].came_in
         interface = inlet.interface if inlet else ""
-        for socket in listening:
-            if socket.takes(packet.target, interface):
-                return _waiting(socket)
+        if socket := self._listener(node, packet):
+            return _waiting(socket)
         if listening:
             text = Message(
                 "{program}, and takes nothing for {address} that comes in by {interface}",
@@ -132,11 +144,31 @@ class Walk(Resolving):
         cause = Cause.NO_FORWARD if at_door and not listening else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
+    def _on_port(self, node: str, packet: PredictedPacket) -> list[Socket]:
+        """Return the sockets that wait on a packet's port, whether they take it or not."""
+        return [
+            socket
+            for socket in self.model.nodes[node].listening
+            if (socket.protocol, socket.port) == (packet.probe.protocol, packet.target_port)
+        ]
+
+    def _listener(self, node: str, packet: PredictedPacket) -> Socket | None:
+        """Return the socket that takes a packet where it has come; None if there is none."""
+        inlet = self.stays[-1].came_in
+        interface = inlet.interface if inlet else ""
+        fitting = (
+            socket
+            for socket in self._on_port(node, packet)
+            if socket.takes(packet.target, interface)
+        )
+        return next(fitting, None)
+
     def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
         """Send the reply. Return the node that takes it for its own, and the packet that it is there.
 
         Raises Ended.
         """
+        socket = self._listener(node, request)
         packet = replace(
             request,
             source=request.target,
@@ -144,25 +176,26 @@ class Walk(Resolving):
             target=request.source,
             target_port=request.source_port,
             part=Part.REPLY,
-            ttl=self._first_ttl(node, self.model.ask(node, RouteLookup(request.source))),
             mark=0,
             macs=None,
+            uid=socket.uid if socket else _KERNEL,
         )
         mask = self.model.nodes[node].setting(_RATE_MASK)
         if packet.probe.protocol == "icmp" and packet.version == 4 and mask & _ECHO_REPLY_BIT:
             raise may_end(node, f"{_RATE_MASK} = {mask}")
-        return self._travel(node, packet)
+        interface = self.model.ask(node, self._lookup(packet, None)).interface
+        ttl = self._first_ttl(node, interface, packet.version)
+        return self._travel(node, replace(packet, ttl=ttl))
 
     def _first_ports(self, node: str) -> range | None:
         """Return the ports from which a client's is chosen."""
         bounds = self._setting(node, _EPHEMERAL).split()
         return range(int(bounds[0]), int(bounds[1]) + 1) if bounds else None
 
-    def _first_ttl(self, node: str, result: RouteResult) -> int:
+    def _first_ttl(self, node: str, interface: str, version: int) -> int:
         """Return the TTL that a machine gives its own packets; of IPv6 each interface has its own."""
-        per_interface = f"net.ipv6.conf.{result.interface}.hop_limit"
-        is_ipv6 = result.source is not None and result.source.version == 6
-        return int(self._setting(node, per_interface if is_ipv6 else _TTL) or 64)
+        per_interface = f"net.ipv6.conf.{interface}.hop_limit"
+        return int(self._setting(node, per_interface if version == 6 else _TTL) or 64)
 
     def _travel(self, node: str, packet: PredictedPacket) -> tuple[str, PredictedPacket]:
         """Lead a packet from the node that makes it to the one that takes it."""
@@ -186,14 +219,17 @@ class Walk(Resolving):
         entered, state = packet, self._state(node, packet)
         track = self._track(node, packet)
         self._first[node] = track.before if track else packet
-        first = self._route(node, self._lookup(packet, None)) if came_in is None else None
+        first = self._route(node, self._first_lookup(packet)) if came_in is None else None
         packet = self._undo_target(node, packet)
-        hook, out = ("output", first.interface) if first else ("prerouting", None)
+        hook, out = ("output", first.result.interface) if first else ("prerouting", None)
+        self._led_anew = first is None
         packet = self._rules(node, hook, came_in, out, packet, state)
-        unchanged = packet.target == entered.target
         self._must_not_be_own(node, came_in, packet)
-        result = first if first and unchanged else self._route(node, self._lookup(packet, came_in))
-        self._decide_route(node, result, packet)
+        is_led = first and not self._led_anew and packet.target == entered.target
+        led = first if first and is_led else self._route(node, self._lookup(packet, came_in))
+        result = self._result = led.result
+        if result.kind != "local":
+            self.decide(Decision(By.ROUTE, led.route))
         if result.kind == "local":
             packet = self._rules(node, "input", came_in, None, packet, state)
         elif result.kind == "unicast":
@@ -246,15 +282,49 @@ class Walk(Resolving):
         return uncertain(node, Message("its route is of the kind {kind}", kind=result.kind))
 
     def _lookup(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
-        return RouteLookup(packet.target, packet.source, came_in)
+        ports = packet.source_port, packet.target_port
+        return RouteLookup(
+            packet.target,
+            packet.source,
+            came_in,
+            packet.mark,
+            _TOS,
+            packet.protocol,
+            *(port if isinstance(port, int) else None for port in ports),
+            packet.uid,
+        )
 
-    def _route(self, node: str, lookup: RouteLookup) -> RouteResult:
+    def _first_lookup(self, packet: PredictedPacket) -> RouteLookup:
+        """Return the lookup of a machine's own packet: that of a raw socket has no source yet."""
+        lookup = self._lookup(packet, None)
+        is_raw = packet.probe.protocol == "icmp" and packet.part is Part.REQUEST
+        return replace(lookup, source=None) if is_raw else lookup
+
+    def _route(self, node: str, lookup: RouteLookup) -> _Led:
         """Return the routing decision of a node. Raises Ended if the packet goes nowhere by it."""
         result = self.model.ask(node, lookup)
-        if not result.error:
-            return result
+        if result.error:
+            raise self._not_led(node, lookup, result)
+        route = self.model.entry(node, lookup)
+        if not isinstance(route, RouteRow):
+            return _Led(result, f"dev {result.interface}")
+        if result.kind != "unicast" or len(usable(route)) < 2:
+            return _Led(result, str(route))
+        if len(usable(route)) > MOST_HOPS:
+            why = Message("{route} has more than {count} next hops", route=route, count=MOST_HOPS)
+            raise uncertain(node, why)
+        hop = self._choices.hop(node, lookup, route)
+        source = result.source
+        if hop.interface != result.interface and route.source is None:
+            towards = hop.gateway or lookup.target
+            source = self.model.nodes[node].address_on(hop.interface, towards)
+        led = replace(result, interface=hop.interface, gateway=hop.gateway, source=source)
+        return _Led(led, Message("{route}, if it takes {hop}", route=route, hop=hop))
+
+    def _not_led(self, node: str, lookup: RouteLookup, result: RouteResult) -> Ended:
+        """Return the end of a packet that goes nowhere by a routing decision."""
         if result.error == UNCERTAIN:
-            raise uncertain(node, Message("its ip rules look at more than addresses"))
+            return undecided(node, result)
         came_in, target = lookup.came_in, lookup.target
         if came_in and self._is_filtered(node, came_in, lookup):
             text = Message(
@@ -262,20 +332,19 @@ class Walk(Resolving):
                 source=lookup.source,
                 interface=came_in,
             )
-            raise Ended(node, Cause.REVERSE_PATH, text)
+            return Ended(node, Cause.REVERSE_PATH, text)
         if came_in and result.error == errno.EHOSTUNREACH and target.version == 4:
             self._must_forward(node, came_in, target)
-        route = best_route(self.model.nodes[node].space.routes, target)
-        if route and closed_route(route, result):
-            text = Message("the route says {kind}: {route}", kind=route.kind, route=route)
-            if route.kind == "prohibit":
-                raise Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
-            raise Ended(node, Cause.NO_ROUTE, text)
+        if entry := self.model.entry(node, lookup):
+            text = stopped_by(entry)
+            if entry.kind == "prohibit":
+                return Ended(node, Cause.REFUSED, text, Verdict.REFUSED)
+            return Ended(node, Cause.NO_ROUTE, text)
         text = Message(
             "the kernel, for {target}: {error}", target=target, error=os.strerror(result.error)
         )
         no_route = result.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
-        raise Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
+        return Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
 
     def _must_forward(self, node: str, came_in: str, target: IPAddress) -> None:
         """Raise Ended on a machine that is no router. IPv6 has one setting for all interfaces."""
@@ -298,22 +367,21 @@ class Walk(Resolving):
         modes = [self._setting(node, f"net.ipv4.conf.{scope}.rp_filter") for scope in scopes]
         if lookup.source is None or not {"1", "2"} & set(modes):
             return False
-        back = self.model.ask(node, RouteLookup(lookup.source))
+        back = self.model.ask(
+            node,
+            RouteLookup(
+                lookup.source,
+                mark=0,
+                tos=lookup.tos,
+                protocol=lookup.protocol,
+                source_port=lookup.target_port,
+                target_port=lookup.source_port,
+                uid=_KERNEL,
+            ),
+        )
+        if back.error == UNCERTAIN:
+            raise undecided(node, back)
         return bool(back.error) or ("2" not in modes and back.interface != came_in)
-
-    def _decide_route(self, node: str, result: RouteResult, packet: PredictedPacket) -> None:
-        """Add the route by which a packet goes on to the decisions of the present stay."""
-        if result.kind == "local":
-            return
-        next_hop = (result.interface, result.gateway)
-        routes = [
-            route
-            for route in self.model.nodes[node].space.routes
-            if packet.target in route.destination
-            and next_hop in [(hop.interface, hop.gateway) for hop in route.hops]
-        ]
-        best = max(routes, key=lambda route: route.destination.prefixlen, default=None)
-        self.decide(Decision(By.ROUTE, str(best or f"dev {result.interface}")))
 
     def _forward(
         self, node: str, came_in: str, out: str, packet: PredictedPacket, state: str
@@ -343,7 +411,10 @@ class Walk(Resolving):
                 packet = self._undo_source(node, packet)
             facts = self._facts(node, came_in, out, packet, state)
             outcome = self.gates.judge(node, chain, facts)
-            packet = replace(packet, mark=outcome.changes.get("meta mark", packet.mark))
+            changed = {**facts, **outcome.changes}
+            self._connection_marks[node], mark = changed["ct mark"], changed["meta mark"]
+            self._led_anew |= chain["type"] == "route" and mark != packet.mark
+            packet = replace(packet, mark=mark)
             if outcome.translation:
                 packet = self._translate(node, came_in, out, packet, outcome.translation)
             deciding = outcome.by or deciding
@@ -353,7 +424,7 @@ class Walk(Resolving):
 
     def _facts(
         self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str
-    ) -> Facts:
+    ) -> dict[str, Any]:
         """Return a packet in nftables' words, as a machine has it."""
         machine = self.model.nodes[node]
 
@@ -363,6 +434,7 @@ class Walk(Resolving):
         return {
             **packet_facts(packet, came_in, out, state),
             **connection_facts(self._first[node]),
+            "ct mark": self._connection_marks.get(node, 0),
             "fib daddr type": kind(machine.has(packet.target)),
             "fib saddr type": kind(machine.has(packet.source)),
             "fib saddr oif type": kind((out, packet.source) in machine.addresses),
@@ -382,9 +454,8 @@ class Walk(Resolving):
         if nat.kind in ("snat", "masquerade"):
             address = nat.address or packet.source
             if nat.kind == "masquerade":
-                result = self.model.ask(node, self._lookup(packet, came_in))
                 # IPv6 looks at the destination (nf_nat_masquerade_ipv6): a gateway is link-local.
-                towards = result.gateway if packet.version == 4 else None
+                towards = self._result.gateway if packet.version == 4 else None
                 address = machine.address_on(out or "", towards or packet.target)
             if address is None:
                 why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)

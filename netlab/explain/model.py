@@ -19,10 +19,12 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.obstacles import Obstacle
 from netlab.kernel.rows import IPAddress, Socket, at_port
 from netlab.kernel.state.owners import Owners
-from netlab.kernel.state.routing import RouteLookup, RouteResult
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.spaces import Space
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
+from netlab.packets import protocols
 from netlab.packets.packet import Part
 
 
@@ -47,6 +49,12 @@ def probe(by: str) -> PredictedProbe:
     if word in ("tcp", "udp") and port:
         return PredictedProbe(word, int(port))
     raise UsageError(f"explain cannot work out '{by}'", "use icmp, tcp:PORT or udp:PORT")
+
+
+def protocol_number(word: str, version: int) -> int:
+    """Return the number of icmp, tcp or udp, in a version of IP."""
+    echo = protocols.ICMPV6 if version == 6 else protocols.ICMP
+    return {"icmp": echo, "tcp": protocols.TCP, "udp": protocols.UDP}[word]
 
 
 @frozen
@@ -119,6 +127,8 @@ class LabModel:
     """Both ends of every cable, by the other end."""
     ask: Callable[[str, RouteLookup], RouteResult]
     """A node's routing decision."""
+    entry: Callable[[str, RouteLookup], RoutingEntry | None] = no_entry
+    """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
 
 
 @frozen
@@ -168,6 +178,13 @@ class PredictedPacket:
     """The mark that rules of the present node have given it; None: not known."""
     macs: tuple[str, str] | None = None
     """Source and destination of the frame in which it came in; None at the node that makes it."""
+    uid: int | None = 0
+    """The user who has sent it, where it is the node's own packet; None: not known."""
+
+    @property
+    def protocol(self) -> int:
+        """The number of its IP protocol."""
+        return protocol_number(self.probe.protocol, self.version)
 
     @property
     def version(self) -> int:

@@ -12,7 +12,7 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
 from netlab.kernel.state import sockets, spaces
-from netlab.kernel.state.routing import RouteLookup, RouteLookups, RouteResult
+from netlab.kernel.state.routing import RouteLookups
 from netlab.kernel.state.spaces import Space
 from netlab.node_interface import NodeInterface
 
@@ -50,10 +50,13 @@ def lab_model(
 
         kernel = RouteLookups(pool, lambda namespace: space_of[namespace].names)
 
-        def ask(node: str, lookup: RouteLookup) -> RouteResult:
-            return kernel.ask(namespaces[node], lookup)
-
-        yield LabModel(nodes, netmap, cables, ask)
+        yield LabModel(
+            nodes,
+            netmap,
+            cables,
+            lambda node, lookup: kernel.ask(namespaces[node], lookup),
+            lambda node, lookup: kernel.entry(namespaces[node], lookup),
+        )
 
 
 def _settings(pool: NamespacePool, namespace: str, space: Space) -> dict[str, str]:

@@ -14,12 +14,15 @@ from netlab.explain.model import Ended, LabModel, PredictedPacket, uncertain
 from netlab.explain.nft_fields import arp_facts, neighbour_facts
 from netlab.explain.nft_values import Facts
 from netlab.kernel.rows import IPAddress
-from netlab.kernel.state.routing import RouteLookup
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteResult
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
+_NO_PROTOCOL = 0
+"""The IP protocol of a question by ARP."""
 _NO_MAC = "00:00:00:00:00:00"
 _MAY_ASK = "net.ipv{}.neigh.{}.mcast_solicit"
 _HOOKS = {
@@ -213,7 +216,10 @@ class Resolving(Cables):
         details = node.links.get(end.interface)
         if details and details.arp_off:
             return False
-        result = self.model.ask(end.node, RouteLookup(hop, asker, end.interface))
+        question = RouteLookup(hop, asker, end.interface, mark=0, tos=0, protocol=_NO_PROTOCOL)
+        result = self.model.ask(end.node, question)
+        if result.error == UNCERTAIN:
+            raise undecided(end.node, result)
         if result.error:
             return False
         if result.kind == "local":
@@ -241,7 +247,10 @@ class Resolving(Cables):
         if ignore == _IGNORES_ALL:
             return False
         if asker and node.setting_of("net.ipv4.conf.{}.arp_filter", end.interface):
-            back = self.model.ask(end.node, RouteLookup(asker, hop))
+            lookup = RouteLookup(asker, hop, mark=0, tos=0, protocol=_NO_PROTOCOL, uid=0)
+            back = self.model.ask(end.node, lookup)
+            if back.error == UNCERTAIN:
+                raise undecided(end.node, back)
             return not back.error and back.interface == end.interface
         return True
 
@@ -274,6 +283,16 @@ class Resolving(Cables):
             Cause.WRONG_SEGMENT,
             Message("{asked}; {owner} has it, on another network", asked=text, owner=far),
         )
+
+
+def undecided(node: str, result: RouteResult) -> Ended:
+    """Return the end of what is known of a packet: a rule of routing looks at more."""
+    why = Message(
+        "{rule} looks at {field}, which is not known",
+        rule=result.why and result.why.rule,
+        field=result.why and result.why.field,
+    )
+    return uncertain(node, why)
 
 
 _LO_AND_ONE = 2

@@ -28,6 +28,8 @@ IPAddress = IPv4Address | IPv6Address
 IPInterface = IPv4Interface | IPv6Interface
 IPNetwork = IPv4Network | IPv6Network
 
+_TABLES = {253: "default", 254: "main", 255: "local"}
+
 
 @frozen
 class Neighbour:
@@ -73,11 +75,19 @@ class NextHop:
     gateway: IPAddress | None
     """None: the destination is on the cable."""
     interface: str
+    dead: bool = False
+    """Its interface is off: the kernel takes another one."""
+
+    def __str__(self) -> str:
+        """Format the hop as `ip route` does."""
+        via = ["via", str(self.gateway)] if self.gateway else []
+        device = ["dev", self.interface] if self.interface else []
+        return " ".join([*via, *device, *(["dead"] if self.dead else [])])
 
 
 @frozen
 class RouteRow:
-    """A route of the main table."""
+    """A route."""
 
     destination: IPNetwork
     hops: tuple[NextHop, ...]
@@ -93,6 +103,10 @@ class RouteRow:
     scope: str = "global"
     dead: bool = False
     """Its interface has lost its carrier."""
+    table: str = ""
+    """The table's name or number; empty: the main one."""
+    tos: int = 0
+    """The only TOS of packets by this route; 0: any."""
 
     def __str__(self) -> str:
         """Format the route as `ip route` does."""
@@ -100,7 +114,9 @@ class RouteRow:
         words = [whole.removesuffix(f"/{self.destination.max_prefixlen}")]
         if self.kind != "unicast":
             words.insert(0, self.kind)
-        words += _words(self.hops[0]) if len(self.hops) == 1 else []
+        words += ["tos", f"{self.tos:#04x}"] if self.tos else []
+        words += [str(self.hops[0])] if len(self.hops) == 1 else []
+        words += ["table", self.table] if self.table else []
         if self.protocol not in ("", "boot"):
             words += ["proto", self.protocol]
         if self.scope != "global":
@@ -108,7 +124,7 @@ class RouteRow:
         words += ["src", str(self.source)] if self.source else []
         words += ["metric", str(self.metric)] if self.metric else []
         if len(self.hops) > 1:
-            words += [word for hop in self.hops for word in ("nexthop", *_words(hop))]
+            words += [f"nexthop {hop}" for hop in self.hops]
         return " ".join([*words, "linkdown"] if self.dead else words)
 
 
@@ -176,6 +192,8 @@ class Socket:
     program: str
     unread: int = 0
     """Bytes that have been delivered and that the program has not taken yet."""
+    uid: int | None = None
+    """The user whose it is; None if that was not read."""
     interface: str = ""
     """The only interface whose packets it takes (SO_BINDTODEVICE); empty: of every one."""
     only_ipv6: bool = False
@@ -199,9 +217,9 @@ AddressRow = tuple[str, IPInterface]
 """An interface, and an address that it has."""
 
 
-def _words(hop: NextHop) -> list[str]:
-    via = ["via", str(hop.gateway)] if hop.gateway else []
-    return [*via, "dev", hop.interface] if hop.interface else via
+def table_name(number: int) -> str:
+    """Return what `ip route` calls a routing table."""
+    return _TABLES.get(number, str(number))
 
 
 def at_port(address: object, port: object | None) -> str:

@@ -123,11 +123,15 @@ IPV6_DELIVERED = _program(*_marked(16, 64, _WHOLE))
 """Marked ICMPv6, as a raw socket gets it: without the IP header."""
 
 
+ECHO_MESSAGES = 256
+"""Instead of an IP protocol: a number that none has."""
+
+
 class PacketPattern(NamedTuple):
     """A description of a probe's packets, besides errors."""
 
-    protocol: int = 256
-    """IP protocol; 256, which is none: echo messages."""
+    protocol: int = ECHO_MESSAGES
+    """IP protocol."""
     token: bytes = b""
     """First bytes of the content of echo messages."""
     ports: tuple[int, ...] = ()

@@ -269,6 +269,7 @@ def _ipv4(data: bytes, fields: Fields) -> _Carried | None:
     fields["ip.ttl"], fields["ip.id"] = str(ttl), str(number)
     fields["ip.length"] = str(length)
     fields["ip.df"] = str(fragment >> 14 & 1)
+    _note_tos(data[1], fields)
     fields["ip.protocol"] = str(protocol)
     if length < header:
         _lies("IPv4", data, length, fields, N_("{protocol} packet"))
@@ -283,7 +284,14 @@ def _ipv6(data: bytes, fields: Fields) -> _Carried | None:
     fields["ip.src"], fields["ip.dst"] = source, target
     whole = length + _IP_BYTES[6]
     fields["ip.ttl"], fields["ip.length"] = str(limit), str(whole)
+    _note_tos(int.from_bytes(data[:2]) >> 4 & 0xFF, fields)
     return _behind_extensions(protocol, data[_IP_BYTES[6] : whole], fields)
+
+
+def _note_tos(tos: int, fields: Fields) -> None:
+    """Note the type of service (IPv6: traffic class), which few packets have."""
+    if tos:
+        fields["ip.tos"] = f"{tos:#04x}"
 
 
 def _behind_extensions(protocol: int, data: bytes, fields: Fields) -> _Carried | None:

@@ -56,6 +56,9 @@ class Probe(ABC):
     readable and now and then, `packet` for every frame, `close`.
     """
 
+    port: int | None = None
+    """The target's port; None if the probe's packets have none."""
+
     def __init__(self, ends: Ends) -> None:
         self.ends = ends
         self.token = secrets.token_bytes(TOKEN_BYTES)

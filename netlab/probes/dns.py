@@ -44,6 +44,8 @@ class DnsProbe(Probe):
     name, letter by letter, so its upper and lower case are the token.
     """
 
+    port = _PORT
+
     def __init__(self, ends: Ends, name: str) -> None:
         super().__init__(ends)
         labels = name.rstrip(".").split(".")

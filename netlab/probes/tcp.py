@@ -49,7 +49,7 @@ class TcpProbe(Probe):
         self._due: tuple[float, bytes] | None = None
         """Time (monotonic clock) and data that netlab's own receiver sends back."""
         self._own_receiver = port is None
-        self.port = self._listen() if port is None else port
+        self.port: int = self._listen() if port is None else port
         self.connected = self.refused = False
         self.received = b""
         self.socket = self.open(ends.source, ends.family, socket.SOCK_STREAM)

@@ -23,7 +23,7 @@ class UdpProbe(Probe):
         self._datagram = bytes(layers.Raw(self.token + MARK))
         if port is None:
             port = self._listen()
-        self.port = port
+        self.port: int = port
         self.received: bytes | None = None
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
         self.socket.connect_ex((ends.to, port))

@@ -18,6 +18,7 @@ FIELDS = {
     "ip.ttl": N_("TTL"),
     "ip.id": N_("identification"),
     "ip.df": N_("don't fragment"),
+    "ip.tos": N_("type of service"),
     "ip.length": N_("length"),
     "ip.protocol": N_("protocol"),
     "ip.fragment": N_("fragment from byte"),

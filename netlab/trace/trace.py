@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, closing
 from dataclasses import field, replace
 
@@ -12,9 +12,9 @@ from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
-from netlab.diagnosis.journey import Journey, NetworkMap, follow
+from netlab.diagnosis.journey import Journey, NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
-from netlab.diagnosis.tables import LabTables
+from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient
 from netlab.kernel.netlink.objects import queues
@@ -24,9 +24,11 @@ from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.rows import Connection, FdbEntry, Neighbour
 from netlab.kernel.signals import Interruption
 from netlab.kernel.state.monitor import Lost, TableMonitor
+from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.tables import KernelTable
 from netlab.node_interface import NodeInterface
-from netlab.packets import filters
+from netlab.packets import filters, protocols
+from netlab.packets.filters import ECHO_MESSAGES
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes import probe as probe_by
 from netlab.probes.base import Ends, Probe
@@ -126,7 +128,7 @@ def traces(
             pursuit.send()
         sent = [pursuit for pursuit in pursuits if pursuit.error is None]
         until_over(observer.taps, sent, interruption)
-        hits = observer.hits()
+        hits, watched = observer.hits(), observer.watched
         changes, missed = _changes(events, netmap)
         tables = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
         tables = replace(tables, ended=ended(changes))
@@ -138,6 +140,7 @@ def traces(
                 request,
                 pursuit,
                 hits,
+                watched,
                 start,
                 changes,
                 tables,
@@ -156,6 +159,7 @@ def _trace(
     request: TraceRequest,
     pursuit: Pursuit,
     hits: Sequence[Hit],
+    watched: Collection[str],
     start: tuple[Entry, ...],
     changes: Sequence[TableChange],
     tables: LabTables,
@@ -163,9 +167,21 @@ def _trace(
 ) -> Trace:
     """Return the trace of a probe that is over."""
     netmap, probe = tables.netmap, pursuit.probe
-    needed = _needed(pursuit, tables, request)
+    marked = marks(hits, lambda hit: probe.packet(drops.fields_of(hit), hit.frame), netmap, watched)
+    first = _first_lookup(probe)
+    hops = {
+        (node, address)
+        for node in pursuit.passed
+        for address in tables.next_hops(
+            node,
+            pursuit.had(node),
+            first if node == request.source else None,
+            {0, *marked[node].values()} if node in marked else (None,),
+        )
+    }
+    needed = _needed(pursuit, hops, request)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
-    journey = follow(frames, netmap)
+    journey = follow(frames, netmap, marked)
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
@@ -176,6 +192,7 @@ def _trace(
         request.by.partition(":")[0],
         request.named,
         request.ends.interface,
+        first,
     )
     evidence = replace(
         gathered(ends, tables, journey.only(probe.decides), unanswered),
@@ -183,7 +200,7 @@ def _trace(
         answered=probe.answered,
         send_error=pursuit.error,
         drops=_drops(hits, probe, tables),
-        silenced=drops.silenced(drops.unheard(hits), _next_hops(pursuit, tables, request), tables),
+        silenced=drops.silenced(drops.unheard(hits), hops, tables),
         forgotten=frozenset(
             step.node
             for step in journey.of(Part.REQUEST)
@@ -206,13 +223,12 @@ def _trace(
     )
 
 
-def _next_hops(pursuit: Pursuit, tables: LabTables, request: TraceRequest) -> set[tuple[str, str]]:
-    """Return (node, address) of the next hops whose MAC the probe's packets needed to go on."""
-    return {
-        (node, address)
-        for node in pursuit.passed
-        for address in tables.next_hops(node, pursuit.had(node), request.ends.to)
-    }
+def _first_lookup(probe: Probe) -> RouteLookup | None:
+    """Return a probe's first packet, as its source's routing looks at it; None if it goes to everybody."""
+    to = probe.ends.to
+    echo = protocols.ICMPV6 if ":" in to else protocols.ICMP
+    number = probe.pattern.protocol
+    return probe_lookup(to, echo if number == ECHO_MESSAGES else number, probe.port) if to else None
 
 
 def _drops(
@@ -260,14 +276,17 @@ def _changes(events: TableMonitor, netmap: NetworkMap) -> tuple[list[TableChange
     return changes, lost
 
 
-def _needed(pursuit: Pursuit, tables: LabTables, request: TraceRequest) -> set[tuple[str, str]]:
-    """Return (node, address) of the ARP questions that the probe's packets had to wait for.
+def _needed(
+    pursuit: Pursuit, hops: Set[tuple[str, str]], request: TraceRequest
+) -> set[tuple[str, str]]:
+    """Return (node, address) of the ARP questions that the probe's packets had to wait for, to go on to
+    these next hops.
 
     A machine may ask for somebody else at the same time, on behalf of other traffic.
     """
     if request.by.startswith("dns"):  # A relay asks whomever it likes.
         return set(pursuit.asked())
-    return pursuit.asked().keys() & _next_hops(pursuit, tables, request)
+    return pursuit.asked().keys() & hops
 
 
 def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
@@ -303,7 +322,7 @@ def _decisions(
         )
         parts = (step.node,) if split else netmap.parts(step.node)
         rules_met = [text for node in parts for text in rules.get((node, step.packet), ())]
-        decision_tables = tables.decision_tables(step.node)
+        decision_tables = tables.decision_tables(step, netmap.nodes[probe.ends.source])
         is_switch = step.node in netmap.switches
         if bridge := netmap.bridges.get(step.node):
             is_switch = bool(step.came_in and step.went_out)

@@ -15,9 +15,9 @@ from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
-from netlab.diagnosis.journey import NetworkMap, follow
+from netlab.diagnosis.journey import NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
-from netlab.diagnosis.tables import LabTables
+from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
 from netlab.kernel.netlink.pool import NamespacePool
@@ -25,7 +25,7 @@ from netlab.kernel.nftables.nftrace import Hit, RuleTrace
 from netlab.kernel.state.spaces import rows as read_rows
 from netlab.kernel.state.tables import KernelTable
 from netlab.messages import Message
-from netlab.packets import icmp
+from netlab.packets import icmp, protocols
 from netlab.packets.frame import Fields, decode
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
@@ -79,6 +79,7 @@ class LossAnalyzer:
         """Request on whose reply a packet of the batch may wait, to its first time (monotonic clock)."""
         self._replied: set[tuple[str, str]] = set()
         self._drops: dict[bytes, list[Hit]] = {}
+        self._marked: dict[bytes, list[Hit]] = {}
         self._neighbour_drops: list[Hit] = []
         self._kept: dict[int, ProbeEvidence] = {}
         self._unsettled: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
@@ -104,7 +105,7 @@ class LossAnalyzer:
         self._note_drops()
         self._sightings = {token: [] for token in tokens}
         self._arp_sightings, self._requested, self._replied = [], set(), set()
-        self._last_packet, self._waiting_since = {}, {}
+        self._last_packet, self._waiting_since, self._marked = {}, {}, {}
         for trace in self._observer.rules:
             trace.forget()
 
@@ -144,14 +145,25 @@ class LossAnalyzer:
         nodes = self._netmap.nodes
         source = nodes[probe.source]
         frames = [Frame(sighting, *_read(sighting)) for sighting in self._sightings[probe.token]]
-        journey = follow(frames, self._netmap)
+        for trace in self._observer.rules:
+            self._take_hits(trace)
+        marked = marks(
+            self._marked.get(probe.token, ()),
+            lambda hit: with_errors(echo, drops.fields_of(hit)),
+            self._netmap,
+            self._observer.watched,
+        )
+        journey = follow(frames, self._netmap, marked)
+        first = probe_lookup(probe.to, protocols.ICMPV6 if ":" in probe.to else protocols.ICMP)
         steps = [step for step in journey.steps if step.part is not Part.ERROR]
         last = steps[-1].node if steps else source
         carried = [(steps[-1].inlet, steps[-1].after)] if steps else []
-        hops = self._tables.next_hops(last, carried, probe.to)
+        hops = self._tables.next_hops(
+            last, carried, first, {0, *marked[last].values()} if last in marked else (None,)
+        )
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        ends = ProbeEnds(source, nodes[probe.target], probe.to)
+        ends = ProbeEnds(source, nodes[probe.target], probe.to, first=first)
         self._kept[number] = replace(
             gathered(ends, self._tables, journey, unanswered),
             send_error=probe.send_error,
@@ -176,6 +188,8 @@ class LossAnalyzer:
         for hit in self._observer.hits_on(trace):
             _, token = _echo(hit)
             concerned |= token in self._sightings
+            if hit.mark or token in self._marked:
+                self._marked.setdefault(token, []).append(hit)
             if hit.drops and drops.is_about_neighbours(drops.fields_of(hit)):
                 self._neighbour_drops.append(hit)
             elif hit.drops:

@@ -57,6 +57,11 @@ def number(name: str) -> Slot:
     return Slot(name, struct.Struct("=I").pack, lambda byte: int.from_bytes([byte] * 4))
 
 
+def port(name: str) -> Slot:
+    """Return a slot of 16 bits in the network's order."""
+    return Slot(name, struct.Struct("!H").pack, lambda byte: int.from_bytes([byte] * 2))
+
+
 def octet(name: str) -> Slot:
     """Return a slot of 8 bits."""
     return Slot(name, struct.Struct("=B").pack, lambda byte: byte)

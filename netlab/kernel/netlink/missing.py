@@ -15,6 +15,7 @@ from pyroute2.netlink import nla, nlmsg
 from pyroute2.netlink.nfnetlink import nfgen_msg
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 # linux/netlink.h, if_arp.h
 NETLINK_CAP_ACK = 10
@@ -23,6 +24,7 @@ ARPHRD_ETHER = 1
 # linux/rtnetlink.h, if_bridge.h, net/ipv6.h
 RTEXT_FILTER_SKIP_STATS = 1 << 3
 RTM_F_CLONED = 0x200
+RTM_F_LOOKUP_TABLE, RTM_F_FIB_MATCH = 0x1000, 0x2000
 RT_TABLE_DEFAULT, RT_TABLE_MAIN, RT_TABLE_LOCAL = 253, 254, 255
 BR_STATE_FORWARDING = 3
 BR_STATES = dict(enumerate(("disabled", "listening", "learning", "forwarding", "blocking")))
@@ -64,8 +66,28 @@ class rule_msg(nlmsg):  # noqa: N801
         *fibmsg.nla_map,
         (25, "FRA_DSCP", "uint8"),
         (26, "FRA_FLOWLABEL", "be32"),
+        (27, "FRA_FLOWLABEL_MASK", "be32"),
+        (28, "FRA_SPORT_MASK", "uint16"),
+        (29, "FRA_DPORT_MASK", "uint16"),
+        (30, "FRA_DSCP_MASK", "uint8"),
     )
     uid_range, port_range = fibmsg.uid_range, fibmsg.port_range
+
+
+class route_question(nlmsg):  # noqa: N801
+    """A packet whose route is asked for (linux/rtnetlink.h), with attributes that `rtmsg` lacks."""
+
+    fields = rtmsg.fields
+    nla_map = (
+        (1, "RTA_DST", "ipaddr"),
+        (2, "RTA_SRC", "ipaddr"),
+        (3, "RTA_IIF", "uint32"),
+        (16, "RTA_MARK", "uint32"),
+        (25, "RTA_UID", "uint32"),
+        (27, "RTA_IP_PROTO", "uint8"),
+        (28, "RTA_SPORT", "be16"),
+        (29, "RTA_DPORT", "be16"),
+    )
 
 
 # linux/netfilter/nf_tables.h and netfilter.h: pyroute2 has most of it, behind asyncio.

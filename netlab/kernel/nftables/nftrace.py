@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlab.errors import KernelError
 from netlab.frozen import frozen
@@ -16,6 +16,8 @@ from netlab.kernel.nftables import nft
 
 TRACE_TABLE = "netlab_trace_"
 """Prefix of the name of a trace's own table, whose rules are not the lab's."""
+FIRST_PRIORITY = -400
+"""Rules that come before are not traced."""
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
 """By IP version: Ethernet headers without addresses."""
@@ -49,6 +51,21 @@ class Hit:
     """Index of the interface by which it was to leave; 0 if that was not decided yet, or nowhere."""
     policy: bool = False
     """True if it is the chain's policy, and no rule."""
+    mark: int | None = None
+    """The packet's mark (fwmark) behind the rule; None in chains behind the routing decision, which they do
+    not change."""
+
+
+class _TracedPacket(NamedTuple):
+    """A traced packet in a base chain."""
+
+    frame: bytes
+    out: int
+    routed_later: bool
+    """The routing decision comes after the chain."""
+
+
+_UNKNOWN_PACKET = _TracedPacket(b"", 0, False)
 
 
 class RuleTrace:
@@ -69,13 +86,18 @@ class RuleTrace:
     ) -> None:
         self.namespace = namespace
         self._rules = nft.rules(listing)
+        self._routed_later = {
+            chain
+            for chain, base in nft.base_chains(listing).items()
+            if base.hook == "prerouting" or (base.hook, base.kind) == ("output", "route")
+        }
         self._tables = {
             family: f"{TRACE_TABLE}{name}"
             for family, traced in (("inet", _IP_FAMILIES), ("bridge", {"bridge"}))
             if nft.families(listing) & traced
         }
         self._matches = {"inet": matches, "bridge": (*matches, *frames)}
-        self._packets: dict[int, tuple[bytes, int]] = {}
+        self._packets: dict[int, _TracedPacket] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
@@ -114,27 +136,31 @@ class RuleTrace:
     def hits(self) -> Iterator[Hit]:
         """Yield the rules that the probe's packets have met since the last call. Raises Overflow."""
         for protocol, event in trace_events(self._subscription):
-            number = event.get("NFTA_TRACE_ID", 0)
-            if "NFTA_TRACE_NETWORK_HEADER" in event:
-                self._packets[number] = _frame(event), event.get("NFTA_TRACE_OIF", 0)
+            number, family = event.get("NFTA_TRACE_ID", 0), _FAMILIES.get(protocol, "")
             table, chain = event.get("NFTA_TRACE_TABLE", ""), event.get("NFTA_TRACE_CHAIN", "")
+            if "NFTA_TRACE_NETWORK_HEADER" in event:  # The first one of a base chain.
+                later = (family, table, chain) in self._routed_later
+                out = event.get("NFTA_TRACE_OIF", 0)
+                self._packets[number] = _TracedPacket(_frame(event), out, later)
             if table in self._tables.values():
                 continue
-            packet = self._packets.get(number, (b"", 0))
+            packet = self._packets.get(number, _UNKNOWN_PACKET)
             kind, handle = event.get("NFTA_TRACE_TYPE"), event.get("NFTA_TRACE_RULE_HANDLE")
-            family = _FAMILIES.get(protocol, "")
             full_name = f"{family} {table}"
+            mark = event.get("NFTA_TRACE_MARK", 0) if packet.routed_later else None
+            seen = packet.frame, packet.out
             if kind == NFT_TRACETYPE_RULE and handle is not None:  # None: the end of a chain.
                 rule = self._rules.get((family, table, chain, handle), "a rule")
                 drops = verdict(event) == _DROP
-                yield Hit(self.namespace, full_name, f"{table} {chain}: {rule}", drops, *packet)
+                text = f"{table} {chain}: {rule}"
+                yield Hit(self.namespace, full_name, text, drops, *seen, mark=mark)
             elif kind == NFT_TRACETYPE_POLICY and event.get("NFTA_TRACE_POLICY") == _DROP:
                 text = f"{table} {chain}: policy drop"
-                yield Hit(self.namespace, full_name, text, True, *packet, policy=True)
+                yield Hit(self.namespace, full_name, text, True, *seen, policy=True)
 
 
 def _chain(hook: str, rules: str) -> str:
-    return f"chain {hook} {{ type filter hook {hook} priority -400;\n{rules}\n }}\n"
+    return f"chain {hook} {{ type filter hook {hook} priority {FIRST_PRIORITY};\n{rules}\n }}\n"
 
 
 def _frame(event: Mapping[str, Any]) -> bytes:

@@ -167,7 +167,8 @@ class TableMonitor:
             case ForwardingEntry():
                 table, entry = KernelTable.FDB, tables.fdb_row(notification, names)
             case KernelRoute():
-                table, entry = KernelTable.ROUTES, tables.route_row(notification, names)
+                row = tables.route_row(notification, names) if notification.main else None
+                table, entry = KernelTable.ROUTES, row
             case Interface():
                 table, entry = KernelTable.INTERFACES, notification
             case Connection():

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from ipaddress import ip_network
 
 from netlab.frozen import frozen
 from netlab.kernel.netlink.channel import Netlink, Refused
 from netlab.kernel.netlink.objects import routes, rules
+from netlab.kernel.netlink.objects.routes import KernelRoute
+from netlab.kernel.netlink.objects.rules import KernelRule
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.rows import IPAddress
+from netlab.kernel.rows import IPAddress, NextHop, RouteRow
+from netlab.kernel.state import marking, policy
+from netlab.kernel.state.marking import Marking
+from netlab.kernel.state.policy import Decider, Doubt, RouteLookup
+from netlab.kernel.state.tables import route_row
 
 UNCERTAIN = errno.ENODATA
-"""A `RouteResult.error` of netlab's own: rules of the machine (`ip rule`) look at more than a lookup says."""
+"""A `RouteResult.error` of netlab's own: a rule (`ip rule`) looks at what is not known of a packet."""
 
-
-@frozen
-class RouteLookup:
-    """A packet, as far as routing looks at it."""
-
-    target: IPAddress
-    source: IPAddress | None = None
-    """None: the machine's own packet, and it has not chosen an address yet."""
-    came_in: str | None = None
-    """The interface; None for the machine's own packets."""
+RoutingEntry = RouteRow | KernelRule
+"""What decides about a packet: a route, or a rule that stops it by itself."""
 
 
 @frozen
@@ -41,6 +41,12 @@ class RouteResult:
     """errno: ENETUNREACH no route; EHOSTUNREACH no router, or a route that says unreachable; EACCES one
     that says prohibit; EINVAL one that says blackhole. A source that the interface does not admit:
     EXDEV (before Linux 6.14) or EINVAL."""
+    why: Doubt | None = None
+    """The rule for which it is UNCERTAIN."""
+
+
+def no_entry(node: str, question: RouteLookup) -> None:
+    """Return nothing: the answer of a model of a lab that knows no routes."""
 
 
 class RouteLookups:
@@ -50,8 +56,10 @@ class RouteLookups:
         self._pool = pool
         self._names = names
         self._results: dict[tuple[str, RouteLookup], RouteResult] = {}
-        self._plain: dict[str, frozenset[int]] = {}
-        """By namespace, the versions of IP whose rules look at nothing but what a lookup says."""
+        self._entries: dict[tuple[str, RouteLookup], RoutingEntry | None] = {}
+        self._rules: dict[str, list[KernelRule]] = {}
+        self._routes: dict[str, list[KernelRoute]] = {}
+        self._markings: dict[str, Marking] = {}
 
     def ask(self, namespace: str, question: RouteLookup) -> RouteResult:
         """Return a machine's decision about a packet. Raises KernelError."""
@@ -60,29 +68,108 @@ class RouteLookups:
             self._results[key] = self._ask(namespace, question)
         return self._results[key]
 
+    def entry(self, namespace: str, question: RouteLookup) -> RoutingEntry | None:
+        """Return the route by which a machine decides about a packet, or the rule that stops it.
+
+        None: there is none, or it is not known. Raises KernelError.
+        """
+        key = namespace, question
+        if key not in self._entries:
+            find = self._closing if self.ask(namespace, question).error else self._taken
+            self._entries[key] = find(namespace, question)
+        return self._entries[key]
+
     def _ask(self, namespace: str, question: RouteLookup) -> RouteResult:
-        netlink, names = self._pool.netlink(namespace), self._names(namespace)
-        if namespace not in self._plain:
-            self._plain[namespace] = _plain_versions(netlink)
-        if question.target.version not in self._plain[namespace]:
-            return RouteResult(error=UNCERTAIN)
+        names = self._names(namespace)
         if question.came_in is not None and question.came_in not in names.values():
             return RouteResult(error=errno.ENODEV)
-        return ask(netlink, names, question)
+        packet = self._askable(namespace, question)
+        if isinstance(packet, Doubt):
+            return RouteResult(error=UNCERTAIN, why=packet)
+        return ask(self._pool.netlink(namespace), names, packet)
 
+    def _askable(self, namespace: str, question: RouteLookup) -> RouteLookup | Doubt:
+        """Return a packet as the kernel can be asked about it; a doubt, if its answer would hang on
+        something that is not known."""
+        passed = self._rules_for(namespace, question)
+        if not all(rule.for_all and rule.key in rules.OWN for rule in passed):
+            decider = self._decide(namespace, question)
+            if isinstance(decider, Doubt):
+                return decider
+            passed = decider.passed if decider else passed
+        return policy.askable(passed, question)
 
-def _plain_versions(netlink: Netlink) -> frozenset[int]:
-    """Return the versions of IP whose rules (`ip rule`) look at nothing but what a lookup says."""
-    return frozenset({4, 6} - {rule.key.version for rule in rules.read(netlink) if not rule.plain})
+    def _decide(self, namespace: str, question: RouteLookup) -> Decider | Doubt | None:
+        rules_for = self._rules_for(namespace, question)
+        if any(rule.selector.mark for rule in rules_for):
+            question = replace(question, mark=self._mark(namespace, question.mark))
+        if namespace not in self._routes:
+            self._routes[namespace] = routes.read(self._pool.netlink(namespace))
+        return policy.decide(rules_for, self._routes[namespace], question)
+
+    def _rules_for(self, namespace: str, question: RouteLookup) -> Sequence[KernelRule]:
+        if namespace not in self._rules:
+            self._rules[namespace] = rules.read(self._pool.netlink(namespace))
+        version = question.target.version
+        return [rule for rule in self._rules[namespace] if rule.key.version == version]
+
+    def _mark(self, namespace: str, mark: int | None) -> int | None:
+        """Return the mark of a packet, if it is known: nothing but what was traced may have set it."""
+        if namespace not in self._markings:
+            self._markings[namespace] = marking.read(self._pool, namespace)
+        may_set = self._markings[namespace]
+        if may_set.untraced:
+            return None
+        return 0 if mark is None and not may_set.traced else mark
+
+    def _taken(self, namespace: str, question: RouteLookup) -> RouteRow | None:
+        """Return the route that a packet takes: as it stands in its table, or as the kernel has learnt it for
+        this destination alone."""
+        result, names = self.ask(namespace, question), self._names(namespace)
+        packet = self._askable(namespace, question)
+        if isinstance(packet, Doubt):
+            return None
+        try:
+            route = _find(self._pool.netlink(namespace), names, packet, as_entered=True)
+        except Refused:  # It has just changed.
+            return None
+        row, hop = route_row(route, names), NextHop(result.gateway, result.interface)
+        is_entered = row.kind != "unicast" or hop in row.hops
+        return row if is_entered else RouteRow(ip_network(question.target), (hop,))
+
+    def _closing(self, namespace: str, question: RouteLookup) -> RoutingEntry | None:
+        """Return the route or rule by which a packet goes nowhere, if the kernel has answered that."""
+        decider, error = self._decide(namespace, question), self.ask(namespace, question).error
+        if not isinstance(decider, Decider) or not decider.closes(error):
+            return None
+        return route_row(decider.route, self._names(namespace)) if decider.route else decider.rule
 
 
 def ask(netlink: Netlink, names: Mapping[int, str], question: RouteLookup) -> RouteResult:
     """Return the routing decision by the rules and tables of the socket's namespace."""
-    indexes = {name: index for index, name in names.items()}
-    came_in = indexes[question.came_in] if question.came_in else None
     try:
-        route = routes.ask(netlink, question.target, question.source, came_in)
+        route = _find(netlink, names, question)
     except Refused as refusal:
         return RouteResult(error=refusal.errno or 0)
     hop = route.hops[0] if route.hops else routes.NOWHERE
     return RouteResult(route.kind, names.get(hop.index, ""), hop.gateway, route.source)
+
+
+def _find(
+    netlink: Netlink, names: Mapping[int, str], question: RouteLookup, as_entered: bool = False
+) -> KernelRoute:
+    """Ask the kernel for the route of a packet. Raises Refused."""
+    came_in = next((index for index, name in names.items() if name == question.came_in), None)
+    fields = {
+        "target": question.target,
+        "source": question.source,
+        "came_in": came_in,
+        "mark": question.mark,
+        "tos": question.tos,
+        "protocol": question.protocol,
+        "source_port": question.source_port,
+        "target_port": question.target_port,
+        "uid": question.uid if came_in is None else 0,
+    }
+    packet = {name: value for name, value in fields.items() if value is not None}
+    return routes.ask(netlink, question.target.version, packet, as_entered)

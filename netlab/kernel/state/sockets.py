@@ -26,8 +26,8 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
         name: tuple(
-            Socket(protocol, address, port, holder[0], holder[1], unread)
-            for protocol, address, port, inode, unread in entries
+            Socket(protocol, address, port, holder[0], holder[1], unread, uid)
+            for protocol, address, port, inode, unread, uid in entries
             for holder in [holders.get(inode, (None, "?"))]
         )
         for name, entries in tables.items()
@@ -40,13 +40,15 @@ def has_udp_port(namespace: str, port: int) -> bool:
         return any(entry[0] == "udp" and entry[2] == port for entry in _listening_sockets())
 
 
-def _listening_sockets() -> Iterator[tuple[str, IPAddress, int, str, int]]:
-    """Yield protocol, address, port, inode and unread bytes of the present namespace's listening sockets."""
+def _listening_sockets() -> Iterator[tuple[str, IPAddress, int, str, int, int]]:
+    """Yield protocol, address, port, inode, unread bytes and user of the present namespace's listening
+    sockets."""
     for protocol, version in _used_protocols():
         for fields in listening_entries(protocol + version):
             address, _, port = fields[1].partition(":")
             unread = int(fields[4].partition(":")[2], 16)
-            yield protocol, _address(address), int(port, 16), fields[9], unread
+            port_number, uid = int(port, 16), int(fields[7])
+            yield protocol, _address(address), port_number, fields[9], unread, uid
 
 
 def listening_entries(table: str) -> Iterator[list[str]]:

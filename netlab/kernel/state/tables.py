@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from netlab.kernel.netlink.missing import RT_TABLE_MAIN
 from netlab.kernel.netlink.objects import connections
 from netlab.kernel.netlink.objects.addresses import InterfaceAddress
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.objects.neighbours import ForwardingEntry, KernelNeighbour
 from netlab.kernel.netlink.objects.routes import KernelRoute
 from netlab.kernel.netlink.snapshot import Snapshot
-from netlab.kernel.rows import AddressRow, Connection, FdbEntry, Names, Neighbour, NextHop, RouteRow
+from netlab.kernel.rows import (
+    AddressRow,
+    Connection,
+    FdbEntry,
+    Names,
+    Neighbour,
+    NextHop,
+    RouteRow,
+    table_name,
+)
 
 
 class KernelTable(StrEnum):
@@ -46,7 +56,7 @@ def rows(
         case KernelTable.FDB:
             entries = (fdb_row(entry, names) for entry in snapshot.fdb)
         case KernelTable.ROUTES:
-            entries = (route_row(route, names) for route in snapshot.routes)
+            entries = (route_row(route, names) for route in snapshot.routes if route.main)
         case KernelTable.CONNECTIONS:
             entries = connections.read(namespace)
     return (entry for entry in entries if entry)
@@ -72,19 +82,19 @@ def address_row(address: InterfaceAddress, names: Names) -> AddressRow | None:
     return (_name(address.index, names), address.address) if address.usable else None
 
 
-def route_row(route: KernelRoute, names: Names) -> RouteRow | None:
-    """Return a route's row; None for a route of another table than the main one, or only cached."""
-    if not route.main:
-        return None
+def route_row(route: KernelRoute, names: Names) -> RouteRow:
+    """Return a route's row."""
     return RouteRow(
         route.destination,
-        tuple(NextHop(hop.gateway, _name(hop.index, names)) for hop in route.hops),
+        tuple(NextHop(hop.gateway, _name(hop.index, names), hop.dead) for hop in route.hops),
         route.kind,
         route.source,
         route.metric,
         route.protocol,
         "global" if route.scope == _EVERYWHERE else route.scope,
         route.dead,
+        "" if route.table == RT_TABLE_MAIN else table_name(route.table),
+        route.tos,
     )
 
 

@@ -11,7 +11,8 @@ from netlab.errors import UsageError
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.netlink.snapshot import Snapshot
-from netlab.kernel.state.routing import RouteLookup, ask
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import ask
 from netlab.lab.packets import targets
 from netlab.lab.packets.address_owners import owners
 from netlab.plan.names import namespace

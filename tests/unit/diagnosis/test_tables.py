@@ -6,17 +6,17 @@ import errno
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network, ip_address
 
-import pytest
-
-from netlab.diagnosis.decision import By, DecisionTables, best_route, decisions, flow_of, is_about
+from netlab.diagnosis.decision import By, DecisionTables, decisions, flow_of, is_about
 from netlab.diagnosis.history import Entry, TableChange, dated
 from netlab.diagnosis.journey import Journey, Outlet, Step
-from netlab.diagnosis.tables import LabTables
+from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Neighbour, NextHop, RouteRow
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteResult, no_entry
 from netlab.kernel.state.tables import KernelTable
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.protocols import UDP
 from netlab.packets.tap import Sighting
 from tests.unit.world import network
 
@@ -40,7 +40,7 @@ OTHERS = replace(
 def header(flow: Flow, mac: str = "m:gw") -> dict[str, str]:
     return {
         "eth.src": "m:a", "eth.dst": mac, "ip.src": str(flow.source), "ip.dst": str(flow.target),
-        "udp.src": str(flow.source_port), "udp.dst": str(flow.target_port),
+        "ip.protocol": "17", "udp.src": str(flow.source_port), "udp.dst": str(flow.target_port),
     }  # fmt: skip
 
 
@@ -60,29 +60,6 @@ def step(
     )
 
 
-class TestRoutes:
-    ROUTES = (
-        route("0.0.0.0/0", "10.0.0.2", "eth0"),
-        route("0.0.0.0/0", "10.0.1.2", "eth1", metric=1),
-        route("10.0.0.0/24", None, "eth0"),
-        route("10.0.0.7/32", "10.0.0.9", "eth0"),
-    )
-
-    @pytest.mark.parametrize(
-        ("address", "chosen"), [("10.0.0.7", 3), ("10.0.0.8", 2), ("8.8.8.8", 0)]
-    )
-    def test_the_longest_prefix_and_then_the_lowest_metric(self, address, chosen):
-        assert best_route(self.ROUTES[::-1], ip_address(address)) == self.ROUTES[chosen]
-
-    def test_a_dead_one_is_none(self):
-        dead = replace(self.ROUTES[0], dead=True)
-        assert best_route([dead, self.ROUTES[1]], ip_address("8.8.8.8")) == self.ROUTES[1]
-        assert best_route([dead], ip_address("8.8.8.8")) is None
-
-    def test_none_of_ipv4_leads_to_an_address_of_ipv6(self):
-        assert best_route(self.ROUTES, ip_address("fd00::1")) is None
-
-
 class TestDecisions:
     def test_a_switch_decides_by_its_table_or_sends_to_every_port(self):
         fdb = [FdbEntry("sw", "m:gw", "pn", learnt=True), FdbEntry("sw", "m:a", "pa", learnt=True)]
@@ -99,7 +76,7 @@ class TestDecisions:
 
     def test_a_router_decides_by_route_neighbour_nat_and_rules(self):
         tables = DecisionTables(
-            [route("0.0.0.0/0", "169.254.0.1", "uplink"), route("0.0.0.0/0", "10.0.0.9", "eth0")],
+            route("0.0.0.0/0", "169.254.0.1", "uplink"),
             [Neighbour("uplink", ip_address("169.254.0.1"), "m:gw", "reachable")],
             connections=[OTHERS, ENTRY],
         )
@@ -295,10 +272,16 @@ ROWS = {
 }  # fmt: skip
 
 
-def by_main_table(node: str, question: RouteLookup) -> RouteResult:
-    """The kernel's decision where nobody has made rules of routing."""
+def best(node: str, question: RouteLookup) -> RouteRow | None:
+    """The route of the main table, where nobody has made rules of routing."""
     table = ROWS.get((node, KernelTable.ROUTES), ())
-    chosen = best_route(table, question.target)
+    fitting = [route for route in table if question.target in route.destination]
+    return max(fitting, key=lambda route: route.destination.prefixlen, default=None)
+
+
+def by_main_table(node: str, question: RouteLookup) -> RouteResult:
+    """The kernel's decision."""
+    chosen = best(node, question)
     if chosen is None:
         return RouteResult(error=errno.ENETUNREACH)
     if chosen.kind == "blackhole":
@@ -307,7 +290,7 @@ def by_main_table(node: str, question: RouteLookup) -> RouteResult:
 
 
 class TestKnowledge:
-    TABLES = LabTables(MAP, ROWS, by_main_table)
+    TABLES = LabTables(MAP, ROWS, by_main_table, best)
 
     def test_two_machines_may_have_one_address(self):
         owners = self.TABLES.owners
@@ -331,7 +314,8 @@ class TestKnowledge:
 
     def test_whose_mac_a_machine_needs(self):
         def hops(node: str, *flows: Flow, target: str = "") -> set[str]:
-            return self.TABLES.next_hops(node, [("eth0", header(flow)) for flow in flows], target)
+            first = probe_lookup(target, UDP) if target else None
+            return self.TABLES.next_hops(node, [("eth0", header(flow)) for flow in flows], first)
 
         assert hops("a", target="10.0.0.2") == {"10.0.0.2"}
         assert hops("a", target="8.8.8.8") == {"10.0.0.7"}
@@ -363,12 +347,11 @@ class TestKnowledge:
     def test_a_route_that_leads_nowhere_if_the_kernel_took_it(self):
         def closed(tables: LabTables) -> set[str]:
             journey = Journey((step("host", INSIDE, INSIDE, ()),), ())
-            return set(tables.closed_routes("8.8.8.8", journey, "a"))
+            return set(tables.closed_routes(probe_lookup("8.8.8.8", UDP), journey, "a"))
 
         assert closed(self.TABLES) == {"host"}
         assert closed(replace(self.TABLES, ask=lambda *_: RouteResult("unicast", "lan"))) == set()
-        other_error = RouteResult(error=errno.EHOSTUNREACH)
-        assert closed(replace(self.TABLES, ask=lambda *_: other_error)) == set()
+        assert closed(replace(self.TABLES, entry=no_entry)) == set()
 
     def test_whether_a_nat_has_forgotten_a_packet(self):
         late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)

@@ -14,7 +14,8 @@ from netlab.explain.model import Explanation, LabModel, NodeModel, PredictedProb
 from netlab.explain.nft_rules import NOT_THERE, HookVerdict, ParsedRuleset
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
-from netlab.kernel.state.routing import RouteLookup, RouteResult
+from netlab.kernel.state.policy import RouteLookup
+from netlab.kernel.state.routing import RouteResult
 from netlab.kernel.state.spaces import Space
 from netlab.packets.packet import Part
 from tests.unit.world import network, opposites

@@ -74,6 +74,8 @@ def ip(packet: Packet, mac: str) -> Fields:
             "ip.df": str(int(packet.flags.DF)),
             "ip.protocol": str(packet.proto),
         }
+        if packet.tos:
+            fields["ip.tos"] = f"{packet.tos:#04x}"
         if packet.frag or packet.flags.MF:
             fields["ip.fragment"] = str(packet.frag * 8)
         size = packet.len - packet.ihl * 4
@@ -86,6 +88,8 @@ def ip(packet: Packet, mac: str) -> Fields:
             "ip.length": str(packet.plen + 40),
             "ip.protocol": str(packet.nh),
         }
+        if packet.tc:
+            fields["ip.tos"] = f"{packet.tc:#04x}"
         size = packet.plen
         while is_extension(packet.payload):
             packet = packet.payload

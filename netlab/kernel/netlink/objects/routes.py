@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from ipaddress import IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6
@@ -36,6 +36,9 @@ from netlab.kernel.netlink.missing import (
     RT_TABLE_LOCAL,
     RT_TABLE_MAIN,
     RTM_F_CLONED,
+    RTM_F_FIB_MATCH,
+    RTM_F_LOOKUP_TABLE,
+    route_question,
 )
 from netlab.kernel.netlink.objects.addresses import InterfaceAddress
 from netlab.kernel.netlink.objects.links import NEW, forgiven_absence
@@ -49,7 +52,7 @@ IPV6_METRIC = IP6_RT_PRIO_USER
 MULTICAST = IPv6Network("ff00::/8")
 _MESSAGE = Reader(
     rtmsg,
-    ("family", "dst_len", "table", "proto", "scope", "type", "flags"),
+    ("family", "dst_len", "tos", "table", "proto", "scope", "type", "flags"),
     (
         *("RTA_DST", "RTA_OIF", "RTA_GATEWAY", "RTA_PRIORITY", "RTA_PREFSRC", "RTA_MULTIPATH"),
         "RTA_TABLE",
@@ -68,6 +71,8 @@ class KernelHop:
 
     gateway: IPAddress | None
     index: int
+    dead: bool = False
+    """Its interface is off: the kernel takes another one."""
 
 
 NOWHERE = KernelHop(None, 0)
@@ -92,6 +97,8 @@ class KernelRoute:
     """Its interface has lost its carrier."""
     cached: bool
     """The kernel has learnt it for one destination (a path MTU), and forgets it."""
+    tos: int
+    """The only TOS of packets by this route; 0: any."""
     body: bytes
     """The message, without its header: as a request, it removes the route, or puts it back."""
 
@@ -114,7 +121,7 @@ def read(netlink: Netlink) -> list[KernelRoute]:
 
 def decode(message: bytes) -> KernelRoute | None:
     """Decode a route from a message with its header; None if it is neither IPv4's nor IPv6's."""
-    family, length, table, protocol, scope, kind, flags = _MESSAGE.fields(message)
+    family, length, tos, table, protocol, scope, kind, flags = _MESSAGE.fields(message)
     if family not in VERSIONS:
         return None
     attributes = _MESSAGE.attributes(message)
@@ -131,6 +138,7 @@ def decode(message: bytes) -> KernelRoute | None:
         attributes.get("RTA_PRIORITY", 0),
         bool(flags & (RTNH_F_DEAD | RTNH_F_LINKDOWN)),
         bool(flags & RTM_F_CLONED),
+        tos,
         message[HEADER.size :],
     )
 
@@ -144,9 +152,10 @@ def _network(address: bytes, length: int) -> IPNetwork:
 def _hops(route: dict[str, Any]) -> Iterator[KernelHop]:
     multipath = route.get("RTA_MULTIPATH", b"")
     while multipath:
-        length, _, _, index = _HOP.unpack_from(multipath)
+        length, flags, _, index = _HOP.unpack_from(multipath)
         gateway = _HOP_ATTRIBUTES.attributes(multipath[_LENGTH_BYTES:length]).get("RTA_GATEWAY")
-        yield KernelHop(ip_address(gateway) if gateway else None, index)
+        dead = bool(flags & RTNH_F_DEAD)
+        yield KernelHop(ip_address(gateway) if gateway else None, index, dead)
         multipath = multipath[(length + 3) & ~3 :]
     if index := route.get("RTA_OIF"):
         gateway = route.get("RTA_GATEWAY")
@@ -246,36 +255,44 @@ def _restore(
 
 
 def ask(
-    netlink: Netlink, target: IPAddress, source: IPAddress | None, came_in: int | None
+    netlink: Netlink, version: int, packet: Mapping[str, object], as_entered: bool = False
 ) -> KernelRoute:
     """Return the route that the kernel takes for a packet, by the rules and tables of the socket's namespace.
 
-    `came_in` is the number of the interface by which it came, None for the machine's own packets.
-    Raises Refused.
+    `packet` has what is said of it: `target`, and perhaps `source`, `came_in` (the number of an interface;
+    without it, it is the machine's own), `mark`, `tos`, `uid`, `protocol` (only TCP, UDP and the version's
+    ICMP), `source_port` and `target_port`. `as_entered`: as the route stands in its table, with all of its
+    next hops, rather than with the one that this packet takes (Linux 4.13). Raises Refused.
     """
-    message = _question(target.version, source is not None, came_in is not None).fill(
-        target=target, source=source, came_in=came_in
-    )
+    message = _question(version, frozenset(packet), as_entered).fill(**{"tos": 0, **packet})
     answer = decode(netlink.ask(message, RTM_GETROUTE))
     assert answer, "a route of the family that was asked for"
     return answer
 
 
 @cache
-def _question(version: int, with_source: bool, came_in: bool) -> Template:
+def _question(version: int, given: frozenset[str], as_entered: bool) -> Template:
     family = FAMILIES[version]
     bits = 8 * len(_UNSPECIFIED[family])
-    attributes = [("RTA_DST", codec.ip("target", version))]
-    if with_source:
-        attributes.append(("RTA_SRC", codec.ip("source", version)))
-    if came_in:
-        attributes.append(("RTA_IIF", codec.number("came_in")))
+    attributes = {
+        "target": ("RTA_DST", codec.ip("target", version)),
+        "source": ("RTA_SRC", codec.ip("source", version)),
+        "came_in": ("RTA_IIF", codec.number("came_in")),
+        "mark": ("RTA_MARK", codec.number("mark")),
+        "uid": ("RTA_UID", codec.number("uid")),
+        "protocol": ("RTA_IP_PROTO", codec.octet("protocol")),
+        "source_port": ("RTA_SPORT", codec.port("source_port")),
+        "target_port": ("RTA_DPORT", codec.port("target_port")),
+    }
+    table = RTM_F_LOOKUP_TABLE if version == 4 else 0
     return Template(
-        rtmsg,
+        route_question,
         {
             "family": family,
             "dst_len": bits,
-            "src_len": bits * with_source,
-            "attrs": attributes,
+            "src_len": bits * ("source" in given),
+            "tos": codec.octet("tos"),
+            "flags": (RTM_F_FIB_MATCH | table) * as_entered,
+            "attrs": [attribute for name, attribute in attributes.items() if name in given],
         },
     )
