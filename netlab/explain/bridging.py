@@ -211,9 +211,9 @@ class Cables:
             self._must_admit(copy.end, frame.source)
         except Ended as end:
             return replace(copy, lost=end)
-        if "learning" not in self._flags(copy.end) and not self._bridge_of(copy.end).hub:
-            if not self._is_own(switch, frame.source):
-                self._shown[switch, frame.source] = port
+        learns = "learning" not in self._flags(copy.end) and not self._bridge_of(copy.end).hub
+        if learns and not self._is_own(switch, frame.source):
+            self._shown[switch, frame.source] = port
         return replace(copy, frame=frame)
 
     def _let_out(self, copy: Copy, inlet: str, known: str | None) -> Copy:
@@ -331,7 +331,9 @@ class Cables:
         interfaces = self.model.nodes[port.node].space.interfaces
         own = self.model.nodes[port.node].interface(port.interface)
         bridges = [interface for interface in interfaces if interface.kind == "bridge"]
-        return next((bridge for bridge in bridges if own and bridge.index == own.master), bridges[0])
+        return next(
+            (bridge for bridge in bridges if own and bridge.index == own.master), bridges[0]
+        )
 
     def _details(self, end: NodeInterface) -> LinkDetails:
         return self.model.nodes[end.node].links.get(end.interface, _NEW_PORT)
@@ -348,7 +350,7 @@ class Cables:
 
     def mac_of(self, end: NodeInterface) -> str:
         """Return the MAC address of an interface, empty if it is not there."""
-        interface = self.model.nodes[end.node].interface(end.interface)
+        interface = self.model.interface(end)
         return interface.mac if interface else ""
 
     def owner(self, mac: str, near: NodeInterface) -> str:

@@ -146,6 +146,8 @@ class Walk(Resolving):
 
     def _on_port(self, node: str, packet: PredictedPacket) -> list[Socket]:
         """Return the sockets that wait on a packet's port, whether they take it or not."""
+        if packet.target_port is None:
+            return []
         return [
             socket
             for socket in self.model.nodes[node].listening
@@ -282,7 +284,6 @@ class Walk(Resolving):
         return uncertain(node, Message("its route is of the kind {kind}", kind=result.kind))
 
     def _lookup(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
-        ports = packet.source_port, packet.target_port
         return RouteLookup(
             packet.target,
             packet.source,
@@ -290,7 +291,8 @@ class Walk(Resolving):
             packet.mark,
             _TOS,
             packet.protocol,
-            *(port if isinstance(port, int) else None for port in ports),
+            packet.source_port if isinstance(packet.source_port, int) else None,
+            packet.target_port if isinstance(packet.target_port, int) else None,
             packet.uid,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.obstacles import Obstacle
 from netlab.kernel.rows import IPAddress, Socket, at_port
-from netlab.kernel.state.owners import Owners
+from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.spaces import Space
@@ -65,7 +65,7 @@ class NodeModel:
     rules: ParsedRuleset = field(default_factory=ParsedRuleset)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Kernel settings by key."""
-    listening: tuple[Socket, ...] = ()
+    listening: Sequence[Socket] = ()
     """Sockets that wait for connections or datagrams."""
     links: Mapping[str, LinkDetails] = field(default_factory=dict)
     """Further settings of its interfaces, by name."""
@@ -120,8 +120,8 @@ class LabModel:
 
     nodes: Mapping[str, NodeModel]
     """Machines and switches by name."""
-    owners: Owners
-    """The owners of all IP and MAC addresses."""
+    spaces: Mapping[str, Space]
+    """Their tables, which cost less than the nodes."""
     netmap: NetworkMap
     cables: Mapping[NodeInterface, NodeInterface]
     """Both ends of every cable, by the other end."""
@@ -129,6 +129,18 @@ class LabModel:
     """A node's routing decision."""
     entry: Callable[[str, RouteLookup], RoutingEntry | None] = no_entry
     """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
+
+    @cached_property
+    def owners(self) -> Owners:
+        """The owners of all IP and MAC addresses."""
+        return owners(
+            (name, space.interfaces, space.addresses) for name, space in self.spaces.items()
+        )
+
+    def interface(self, end: NodeInterface) -> Interface | None:
+        """Return an interface of a node, None if there is none."""
+        interfaces = self.spaces[end.node].interfaces
+        return next((entry for entry in interfaces if entry.name == end.interface), None)
 
 
 @frozen

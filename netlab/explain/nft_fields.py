@@ -62,7 +62,9 @@ def _content(packet: PredictedPacket) -> dict[str, Any]:
         return {**facts, f"{protocol} type": WORDS[f"{protocol} type"][kind], f"{protocol} code": 0}
     ports = {"sport": packet.source_port, "dport": packet.target_port}
     facts |= {f"{word} {end}": port for end, port in ports.items() for word in (protocol, "th")}
-    return {**facts, "tcp flags": _FIRST if is_request else _REPLIED} if protocol == "tcp" else facts
+    return (
+        {**facts, "tcp flags": _FIRST if is_request else _REPLIED} if protocol == "tcp" else facts
+    )
 
 
 def connection_facts(first: PredictedPacket) -> Facts:
@@ -137,5 +139,3 @@ def _ip_facts(
         f"{header} daddr": target,
         f"{header} {'hoplimit' if is_ipv6 else 'ttl'}": ttl,
     }
-
-

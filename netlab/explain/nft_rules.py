@@ -123,12 +123,12 @@ class ParsedRuleset:
     def _base_chains(self) -> list[Mapping[str, Any]]:
         """The chains that the kernel calls, in its order: of one priority, the newest comes first
         (nf_hook_entries_grow)."""
-        chains = [
+        newest_first = [
             chain
-            for chain in self.kinds("chain")
+            for chain in self.kinds("chain")[::-1]
             if "hook" in chain and (chain["family"], chain["table"]) not in self.dormant
         ]
-        return sorted(reversed(chains), key=lambda chain: int(chain["prio"]))
+        return sorted(newest_first, key=lambda chain: int(chain["prio"]))
 
     @cached_property
     def _rules(self) -> Mapping[tuple[str, str, str], list[Mapping[str, Any]]]:

@@ -90,7 +90,9 @@ def value(expression: Any, facts: Facts, elements: Elements) -> Any:
             return _looked_up(source, data, facts, elements)
     field = key(expression)
     fact = facts.get(field, _MISSING)
-    return facts.get(field.partition(" ")[0]) if fact is _MISSING else fact
+    if fact is _MISSING:
+        return facts.get(field.partition(" ")[0])
+    return _translated(field, fact)
 
 
 def _looked_up(source: Any, data: Any, facts: Facts, elements: Elements) -> Any:
@@ -119,7 +121,7 @@ def chosen(field: str, found: Any, pairs: Iterable[Any], elements: Elements) -> 
 def holds(comparison: Any, facts: Facts, elements: Elements) -> bool | None:
     """Return whether a comparison is true; None if that is not known."""
     left, operation, right = comparison["left"], comparison["op"], comparison["right"]
-    found = value(left, facts, elements)
+    found = value(left, facts, elements) if isinstance(left, dict) else None
     if found is None:
         return None
     if found is NOT_THERE:

@@ -190,7 +190,9 @@ class Resolving(Cables):
         arrived = next((copy for copy in copies if self._takes(copy)), None)
         lost = arrived.lost if arrived else None
         if arrived is None or (lost and lost.cause is Cause.MAC_UNKNOWN):
-            text = Message("the answer of {node} would not come to {asker}", node=end.node, asker=asking.node)
+            text = Message(
+                "the answer of {node} would not come to {asker}", node=end.node, asker=asking.node
+            )
             raise Ended(asking.node, Cause.ARP_UNANSWERED, text)
         if lost:
             raise lost
@@ -208,12 +210,11 @@ class Resolving(Cables):
         is_owner = (
             end in owners if hop.version == 6 else end.node in {owner.node for owner in owners}
         )
-        node = self.model.nodes[end.node]
-        if not is_owner and len(node.space.interfaces) <= _LO_AND_ONE:
+        if not is_owner and len(self.model.spaces[end.node].interfaces) <= _LO_AND_ONE:
             return False
         if hop.version == 6:
             return is_owner or self._is_proxy(end, hop)
-        details = node.links.get(end.interface)
+        details = self.model.nodes[end.node].links.get(end.interface)
         if details and details.arp_off:
             return False
         question = RouteLookup(hop, asker, end.interface, mark=0, tos=0, protocol=_NO_PROTOCOL)
@@ -238,7 +239,9 @@ class Resolving(Cables):
             if name == end.interface and address.version == 4
         ]
         if ignore == _IGNORES_HOST_SCOPE:
-            why = Message("it is set by {setting}", setting=f"{_ARP_IGNORE.format(end.interface)} = 3")
+            why = Message(
+                "it is set by {setting}", setting=f"{_ARP_IGNORE.format(end.interface)} = 3"
+            )
             raise uncertain(end.node, why)
         if ignore in (1, 2) and hop not in [address.ip for address in here]:
             return False

@@ -16,8 +16,7 @@ from pyroute2.netlink.rtnl import RTM_DELQDISC, RTM_GETQDISC, RTM_NEWQDISC, TC_H
 
 from netlab.errors import Missing
 from netlab.kernel.netlink.channel import Netlink, Refused
-from netlab.kernel.netlink.codec import Body, Reader, Template, encode
-from netlab.kernel.netlink.missing import queue_header
+from netlab.kernel.netlink.codec import Body, Reader, encode
 from netlab.kernel.netlink.objects.links import forgiven_absence
 from netlab.kernel.rows import Names
 from netlab.plan.resources import Queue
