@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,8 @@ from netlab.explain.model import (
 )
 from netlab.explain.multipath import MOST_HOPS, Choices, usable
 from netlab.explain.nft_fields import connection_facts, packet_facts, packet_in_frame
-from netlab.explain.nft_rules import Translation
+from netlab.explain.nft_rules import Translation, priority_of
+from netlab.explain.nft_values import NOT_THERE, Facts
 from netlab.explain.resolving import Resolving, undecided
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, RouteRow, Socket, at_port
@@ -36,8 +38,13 @@ from netlab.packets.packet import Part
 
 _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
-_SOURCE_NAT = 100
-"""The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
+_TRACKING = -200
+"""The priority at which Linux finds a packet's connection (NF_IP_PRI_CONNTRACK)."""
+_NAT = {"prerouting": -100, "output": -100, "postrouting": 100}
+"""The priorities at which it translates (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC)."""
+_OF_TARGETS = ("prerouting", "output")
+"""The hooks at which targets are translated, and connections found."""
+_NEW = frozenset({"new"})
 _TOS = 0
 """The type of service of a packet that no program has asked anything special for."""
 _KERNEL = 0
@@ -82,6 +89,8 @@ class Walk(Resolving):
         """The machine has to decide once more: rules have changed what its decision looks at."""
         self._connection_marks: dict[str, int | None] = {}
         """Node to the mark of the connection there (`ct mark`); None: not known."""
+        self._connection: _Track | None = None
+        """The connection to which the reply belongs that is under way, on the machine where it is."""
         self._tracks: dict[str, list[_Track]] = {}
         self._first: dict[str, PredictedPacket] = {}
         """Node to the packet with which the connection began that is under way there."""
@@ -127,6 +136,9 @@ class Walk(Resolving):
         inlet = self.stays[-1].came_in
         interface = inlet.interface if inlet else ""
         if socket := self._listener(node, packet):
+            if socket.full:
+                text = Message("{program}, and its queue is full", program=_waiting(socket))
+                raise Ended(node, Cause.QUEUE_FULL, text)
             return _waiting(socket)
         if listening:
             text = Message(
@@ -165,8 +177,11 @@ class Walk(Resolving):
         )
         return next(fitting, None)
 
-    def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
-        """Send the reply. Return the node that takes it for its own, and the packet that it is there.
+    def reply(
+        self, node: str, request: PredictedPacket, part: Part = Part.REPLY
+    ) -> tuple[str, PredictedPacket]:
+        """Send the reply, or the error that refuses. Return the node that takes it for its own, and the
+        packet that it is there.
 
         Raises Ended.
         """
@@ -177,8 +192,9 @@ class Walk(Resolving):
             source_port=request.target_port,
             target=request.source,
             target_port=request.source_port,
-            part=Part.REPLY,
+            part=part,
             mark=0,
+            untracked=False,
             macs=None,
             uid=socket.uid if socket else _KERNEL,
         )
@@ -218,14 +234,13 @@ class Walk(Resolving):
         """
         self.open(node, came_in, packet)
         packet = self._let_in_packet(node, came_in, packet)
-        entered, state = packet, self._state(node, packet)
-        track = self._track(node, packet)
+        entered = packet
+        track = self._connection = self._track(node, packet)
         self._first[node] = track.before if track else packet
         first = self._route(node, self._first_lookup(packet)) if came_in is None else None
-        packet = self._undo_target(node, packet)
         hook, out = ("output", first.result.interface) if first else ("prerouting", None)
         self._led_anew = first is None
-        packet = self._rules(node, hook, came_in, out, packet, state)
+        packet = self._rules(node, hook, came_in, out, packet)
         self._must_not_be_own(node, came_in, packet)
         is_led = first and not self._led_anew and packet.target == entered.target
         led = first if first and is_led else self._route(node, self._lookup(packet, came_in))
@@ -233,14 +248,13 @@ class Walk(Resolving):
         if result.kind != "local":
             self.decide(Decision(By.ROUTE, led.route))
         if result.kind == "local":
-            packet = self._rules(node, "input", came_in, None, packet, state)
+            packet = self._rules(node, "input", came_in, None, packet)
         elif result.kind == "unicast":
             if came_in is not None:
-                packet = self._forward(node, came_in, result.interface, packet, state)
-            packet = self._rules(node, "postrouting", came_in, result.interface, packet, state)
+                packet = self._forward(node, came_in, result.interface, packet)
+            packet = self._rules(node, "postrouting", came_in, result.interface, packet)
         else:
             raise self._not_passed_on(node, came_in, result, packet)
-        packet = self._undo_source(node, packet)
         self._remember(node, entered, packet)
         self.change(after=packet.shown, ttl=packet.ttl)
         if result.kind == "local":
@@ -251,7 +265,9 @@ class Walk(Resolving):
         frame = self.gates.leave(outlet, frame)
         self.change(went_out=(self.outlet(outlet),))
         copy = self.carry(outlet, replace(frame, mark=0), packet)
-        packet = replace(packet, mark=0, macs=(copy.frame.source, copy.frame.target))
+        packet = replace(
+            packet, mark=0, untracked=False, macs=(copy.frame.source, copy.frame.target)
+        )
         return copy.end.node, copy.end.interface, packet
 
     def _let_in_packet(
@@ -386,43 +402,58 @@ class Walk(Resolving):
         return bool(back.error) or ("2" not in modes and back.interface != came_in)
 
     def _forward(
-        self, node: str, came_in: str, out: str, packet: PredictedPacket, state: str
+        self, node: str, came_in: str, out: str, packet: PredictedPacket
     ) -> PredictedPacket:
         if packet.version == 6:  # Of IPv4, the routing decision has seen to it.
             self._must_forward(node, came_in, packet.target)
         if packet.ttl <= 1:
             raise Ended(node, Cause.TTL_EXCEEDED, Message("its time to live runs out here"))
         packet = replace(packet, ttl=packet.ttl - 1)
-        return self._rules(node, "forward", came_in, out, packet, state)
+        return self._rules(node, "forward", came_in, out, packet)
 
     def _rules(
-        self,
-        node: str,
-        hook: str,
-        came_in: str | None,
-        out: str | None,
-        packet: PredictedPacket,
-        state: str,
+        self, node: str, hook: str, came_in: str | None, out: str | None, packet: PredictedPacket
     ) -> PredictedPacket:
         """Return the packet that the rules at a hook let through, translated. Raises Ended."""
         self.gates.machine(node, hook, came_in, out, packet.version)
-        rules = self.model.nodes[node].rules
-        deciding = ""
-        for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
-            if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
-                packet = self._undo_source(node, packet)
-            facts = self._facts(node, came_in, out, packet, state)
+        deciding, is_bound = "", False
+        for chain in self.model.nodes[node].rules.at(hook, packet.version):
+            priority = priority_of(chain)
+            if priority >= _NAT.get(hook, priority + 1):
+                packet = self._undo(node, hook, packet)
+            facts = self._facts(
+                node, came_in, out, packet, self._state(node, packet, hook, priority)
+            )
+            if chain["type"] == "nat" and (is_bound or facts["ct state"] != _NEW):
+                continue
             outcome = self.gates.judge(node, chain, facts)
-            changed = {**facts, **outcome.changes}
-            self._connection_marks[node], mark = changed["ct mark"], changed["meta mark"]
-            self._led_anew |= chain["type"] == "route" and mark != packet.mark
-            packet = replace(packet, mark=mark)
+            packet = self._changed(node, chain, packet, {**facts, **outcome.changes})
             if outcome.translation:
                 packet = self._translate(node, came_in, out, packet, outcome.translation)
+                is_bound = True
             deciding = outcome.by or deciding
         if deciding:
             self.decide(Decision(By.RULE, deciding))
-        return packet
+        return self._undo(node, hook, packet)
+
+    def _undo(self, node: str, hook: str, packet: PredictedPacket) -> PredictedPacket:
+        """Return a reply as connection tracking restores it at a hook."""
+        if packet.untracked:
+            return packet
+        if hook in _OF_TARGETS:
+            return self._undo_target(node, packet)
+        return self._undo_source(node, packet) if hook == "postrouting" else packet
+
+    def _changed(
+        self, node: str, chain: Mapping[str, Any], packet: PredictedPacket, facts: Facts
+    ) -> PredictedPacket:
+        """Return a packet with what the rules of a chain have set."""
+        self._connection_marks[node], mark = facts["ct mark"], facts["meta mark"]
+        self._led_anew |= chain["type"] == "route" and mark != packet.mark
+        untracked = packet.untracked
+        if priority_of(chain) < _TRACKING:
+            untracked |= "untracked" in facts["ct state"]
+        return replace(packet, mark=mark, untracked=untracked)
 
     def _facts(
         self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str
@@ -433,9 +464,10 @@ class Walk(Resolving):
         def kind(has: bool) -> str:
             return "local" if has else "unicast"
 
+        is_tracked = state in ("new", "established", "related")
         return {
             **packet_facts(packet, came_in, out, state),
-            **connection_facts(self._first[node]),
+            **(connection_facts(self._first[node]) if is_tracked else {"ct": NOT_THERE}),
             "ct mark": self._connection_marks.get(node, 0),
             "fib daddr type": kind(machine.has(packet.target)),
             "fib saddr type": kind(machine.has(packet.source)),
@@ -471,16 +503,22 @@ class Walk(Resolving):
             address = machine.address_on(came_in or "lo", packet.source) or address
         return replace(packet, target=address, target_port=nat.port or packet.target_port)
 
-    def _state(self, node: str, packet: PredictedPacket) -> str:
-        """Return the state in which connection tracking of a node would see the packet."""
+    def _state(self, node: str, packet: PredictedPacket, hook: str, priority: int) -> str:
+        """Return the state in which rules of a priority at a hook see the packet's connection."""
+        if packet.untracked:
+            return "untracked"
+        if hook in _OF_TARGETS and priority < _TRACKING:
+            return "invalid"  # There is none yet.
         if packet.part is Part.REQUEST:
             return "new"
-        if self._track(node, packet):
-            return "established"
+        if self._connection:
+            is_icmp = packet.part is Part.ERROR and packet.probe.protocol == "udp"
+            return "related" if is_icmp else "established"
         return "new" if packet.probe.protocol == "udp" else "invalid"
 
     def _remember(self, node: str, before: PredictedPacket, after: PredictedPacket) -> None:
-        if before.part is Part.REQUEST and self.model.nodes[node].rules.tracks:
+        tracked = before.part is Part.REQUEST and not after.untracked
+        if tracked and self.model.nodes[node].rules.tracks:
             self._tracks.setdefault(node, []).append(_Track(before, after))
 
     def _track(self, node: str, packet: PredictedPacket) -> _Track | None:

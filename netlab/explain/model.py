@@ -122,6 +122,8 @@ class LabModel:
     """Machines and switches by name."""
     spaces: Mapping[str, Space]
     """Their tables, which cost less than the nodes."""
+    settings: Mapping[str, Mapping[str, str]]
+    """Their kernel settings."""
     netmap: NetworkMap
     cables: Mapping[NodeInterface, NodeInterface]
     """Both ends of every cable, by the other end."""
@@ -188,6 +190,8 @@ class PredictedPacket:
     target_port: int | range | None = None
     mark: int | None = 0
     """The mark that rules of the present node have given it; None: not known."""
+    untracked: bool = False
+    """A rule of the present node keeps it from connection tracking."""
     macs: tuple[str, str] | None = None
     """Source and destination of the frame in which it came in; None at the node that makes it."""
     uid: int | None = 0

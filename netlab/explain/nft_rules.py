@@ -23,8 +23,18 @@ from netlab.kernel.rows import IPAddress
 _HARMLESS = ("counter", "log")
 _BY_CHANCE = ("limit", "quota", "ct count")
 """Statements that let some packets on: which ones, what came before has decided."""
-_NAT = ("snat", "dnat", "masquerade", "redirect")
-_VERDICTS = ("accept", "drop", "reject", "return", "continue", "jump", "goto", "vmap", *_NAT)
+_TRANSLATIONS = ("snat", "dnat", "masquerade", "redirect")
+_VERDICTS = (
+    "accept",
+    "drop",
+    "reject",
+    "return",
+    "continue",
+    "jump",
+    "goto",
+    "vmap",
+    *_TRANSLATIONS,
+)
 _KEPT = (
     *("meta mark", "ct mark"),
     *("ether saddr", "ether daddr", "arp saddr ether", "arp daddr ether"),
@@ -35,6 +45,7 @@ _OF_NO_ACCOUNT = ("meta nftrace", "meta priority", "tcp option")
 _UPDATE = re.compile(r"(?:add|update) (@\S+) \{ (.+?) : (.+) \}")
 """A statement for which libnftables 1.0 has no JSON, but its text."""
 _FIELD = re.compile(r"(\w+) (\S.*)")
+_NAT_PRIORITIES = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 _DEEPEST = 16
 """The jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
 
@@ -128,7 +139,7 @@ class ParsedRuleset:
             for chain in self.kinds("chain")[::-1]
             if "hook" in chain and (chain["family"], chain["table"]) not in self.dormant
         ]
-        return sorted(newest_first, key=lambda chain: int(chain["prio"]))
+        return sorted(newest_first, key=lambda chain: (priority_of(chain), int(chain["prio"])))
 
     @cached_property
     def _rules(self) -> Mapping[tuple[str, str, str], list[Mapping[str, Any]]]:
@@ -142,15 +153,9 @@ class ParsedRuleset:
         """Return the base chain that is written `FAMILY TABLE NAME`."""
         return next((chain for chain in self._base_chains if _whole_name(chain) == text), None)
 
-    def chains(self, hook: str, facts: Facts) -> list[Mapping[str, Any]]:
-        """Return the base chains that an IP packet meets at a hook, in their order."""
-        new = "new" in (facts.get("ct state") or ())
-        version = "ip6" if facts.get("meta nfproto") == "ipv6" else "ip"
-        return [
-            chain
-            for chain in self.of_family(hook, "inet", version)
-            if new or chain["type"] != "nat"
-        ]
+    def at(self, hook: str, version: int) -> list[Mapping[str, Any]]:
+        """Return the base chains that packets of a version of IP meet at a hook, in their order."""
+        return self.of_family(hook, "inet", "ip6" if version == 6 else "ip")
 
     def of_family(self, hook: str, *families: str) -> list[Mapping[str, Any]]:
         """Return the base chains of some families at a hook, in their order."""
@@ -241,7 +246,7 @@ class ParsedRuleset:
         text = self._text(rule)
         if word in ("accept", "drop", "reject"):
             return _Result((way.at(HookVerdict(word), text),))
-        if word in _NAT:
+        if word in _TRANSLATIONS:
             known = {**facts, **way.changes}
             return _Result((_translated(word, value or {}, text, known, way),))
         if word == "return":
@@ -292,6 +297,8 @@ class ParsedRuleset:
         if word in ("set", "map") and not value.get("stmt") and value.get("op") != "delete":
             sources = [value["elem"], *([value["data"]] if word == "map" else [])]
             return self._put(value[word], sources, rule, facts)
+        if word == "notrack":
+            return {"ct state": frozenset({"untracked"})}
         if word != "mangle":
             return None
         name = nft_values.key(value["key"])
@@ -371,6 +378,14 @@ def _certain(ends: Sequence[HookOutcome]) -> HookOutcome:
     texts = dict.fromkeys(end.by for end in ends)
     by = "" if first.end is HookVerdict.ACCEPT else " / ".join(texts)
     return replace(first, by=by, changes=way.changes if way else {}, doubt="")
+
+
+def priority_of(chain: Mapping[str, Any]) -> int:
+    """Return the priority at which the kernel calls a base chain. All NAT of a hook has the same
+    (nf_nat_ipv4_ops), whatever the chain says."""
+    if chain["type"] == "nat":
+        return _NAT_PRIORITIES.get(chain["hook"], 0)
+    return int(chain["prio"])
 
 
 def _name(chain: Mapping[str, Any]) -> str:

@@ -37,9 +37,11 @@ def lab_model(
     spaces_of_nodes = {node: space_of[namespace] for node, namespace in namespaces.items()}
     with NamespacePool(len(namespaces)) as pool:
         kernel = RouteLookups(pool, lambda namespace: space_of[namespace].names)
+        settings = {node: _Settings(namespace, pool) for node, namespace in namespaces.items()}
         yield LabModel(
-            _Nodes(namespaces, spaces_of_nodes, pool),
+            _Nodes(namespaces, spaces_of_nodes, settings, pool),
             spaces_of_nodes,
+            settings,
             netmap,
             _plugged(cables, spaces_of_nodes),
             lambda node, lookup: kernel.ask(namespaces[node], lookup),
@@ -70,9 +72,11 @@ class _Nodes(Mapping[str, NodeModel]):
         self,
         namespaces: Mapping[str, str],
         spaces_of_nodes: Mapping[str, Space],
+        settings: Mapping[str, Mapping[str, str]],
         pool: NamespacePool,
     ) -> None:
-        self._namespaces, self._spaces, self._pool = namespaces, spaces_of_nodes, pool
+        self._namespaces, self._pool = namespaces, pool
+        self._spaces, self._settings = spaces_of_nodes, settings
         self._read: dict[str, NodeModel] = {}
 
     def __getitem__(self, node: str) -> NodeModel:
@@ -93,7 +97,7 @@ class _Nodes(Mapping[str, NodeModel]):
         return NodeModel(
             space,
             _ruleset(namespace, legacy, pool),
-            _Settings(namespace, pool),
+            self._settings[node],
             _Listening(namespace),
             {link.name: link for link in link_details.read(netlink)},
             frozenset(

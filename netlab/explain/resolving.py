@@ -210,7 +210,7 @@ class Resolving(Cables):
         is_owner = (
             end in owners if hop.version == 6 else end.node in {owner.node for owner in owners}
         )
-        if not is_owner and len(self.model.spaces[end.node].interfaces) <= _LO_AND_ONE:
+        if not is_owner and not self._may_be_proxy(end, hop):
             return False
         if hop.version == 6:
             return is_owner or self._is_proxy(end, hop)
@@ -225,8 +225,11 @@ class Resolving(Cables):
             return False
         if result.kind == "local":
             return self._tells(end, hop, asker)
-        is_elsewhere = result.kind == "unicast" and result.interface != end.interface
-        return is_elsewhere and self._is_proxy(end, hop)
+        if result.kind != "unicast" or asker == hop:
+            return False
+        if result.interface == end.interface:
+            return self._forwards(end, 4) and self._is_set(_PROXY_ARP_HERE, end)
+        return self._is_proxy(end, hop)
 
     def _tells(self, end: NodeInterface, hop: IPAddress, asker: IPAddress | None) -> bool:
         """Return whether a machine's settings let it answer ARP for an address of its own (arp_ignore,
@@ -257,16 +260,29 @@ class Resolving(Cables):
             return not back.error and back.interface == end.interface
         return True
 
+    def _may_be_proxy(self, end: NodeInterface, hop: IPAddress) -> bool:
+        """Return whether it is worth asking a machine's routing if it answers for others: it takes another
+        interface, or a setting."""
+        if self._is_set(_PROXY_ARP_HERE, end) and hop.version == 4:
+            return True
+        return len(self.model.spaces[end.node].interfaces) > _LO_AND_ONE
+
     def _is_proxy(self, end: NodeInterface, hop: IPAddress) -> bool:
-        """Return whether a machine that forwards answers for an address of another (proxy_arp,
+        """Return whether a machine that forwards answers for an address that it has elsewhere (proxy_arp,
         proxy_ndp)."""
-        node = self.model.nodes[end.node]
-        entered = {(end.interface, hop), ("", hop)} & node.proxies
+        entered = {(end.interface, hop), ("", hop)} & self.model.nodes[end.node].proxies
         if hop.version == 6:
-            forwards = node.setting(f"net.ipv6.conf.{end.interface}.forwarding")
-            return bool(entered and forwards and node.setting_of(_PROXY_NDP, end.interface))
-        forwards = node.setting(f"net.ipv4.conf.{end.interface}.forwarding")
-        return bool(forwards and (entered or node.setting_of(_PROXY_ARP, end.interface)))
+            return bool(entered) and self._forwards(end, 6) and self._is_set(_PROXY_NDP, end)
+        return self._forwards(end, 4) and (bool(entered) or self._is_set(_PROXY_ARP, end))
+
+    def _forwards(self, end: NodeInterface, version: int) -> bool:
+        key = f"net.ipv{version}.conf.{end.interface}.forwarding"
+        return self.model.settings[end.node].get(key) == "1"
+
+    def _is_set(self, key: str, end: NodeInterface) -> bool:
+        """Return whether a setting is on for an interface, or for all."""
+        settings = self.model.settings[end.node]
+        return any(settings.get(key.format(scope), "0") != "0" for scope in ("all", end.interface))
 
     def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
         """Return the end of a packet whose next hop nobody answers for."""
@@ -302,6 +318,8 @@ _LO_AND_ONE = 2
 _SENDER, _RECEIVER = "arp saddr ether", "arp daddr ether"
 _ARP_IGNORE = "net.ipv4.conf.{}.arp_ignore"
 _IGNORES_HOST_SCOPE, _IGNORES_ALL = 3, 8
+_PROXY_ARP_HERE = "net.ipv4.conf.{}.proxy_arp_pvlan"
+"""The setting by which a machine answers for those who are on the asker's own cable."""
 _PROXY_ARP, _PROXY_NDP = "net.ipv4.conf.{}.proxy_arp", "net.ipv6.conf.{}.proxy_ndp"
 
 

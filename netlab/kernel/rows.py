@@ -198,6 +198,8 @@ class Socket:
     """The only interface whose packets it takes (SO_BINDTODEVICE); empty: of every one."""
     only_ipv6: bool = False
     """It does not take IPv4's packets too (IPV6_V6ONLY)."""
+    full: bool = False
+    """Its queue has no room for more: of connections that the program is to accept, or of datagrams."""
 
     def takes(self, address: IPAddress, interface: str) -> bool:
         """Return whether it takes a packet for an address that comes in by an interface."""
@@ -205,7 +207,10 @@ class Socket:
             return False
         if self.address.version == address.version:
             return self.address.is_unspecified or self.address == address
-        return self.address.is_unspecified and address.version == 4 and not self.only_ipv6
+        if address.version == 6 or self.only_ipv6:
+            return False
+        mapped = getattr(self.address, "ipv4_mapped", None)
+        return self.address.is_unspecified or mapped == address
 
     @property
     def loopback(self) -> bool:

@@ -4,34 +4,78 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
+from socket import IPPROTO_TCP, IPPROTO_UDP, if_indextoname
+from typing import NamedTuple
 
 from netlab.kernel import files
 from netlab.kernel.namespaces import netns
+from netlab.kernel.netlink.channel import Netlink
+from netlab.kernel.netlink.missing import NETLINK_SOCK_DIAG
+from netlab.kernel.netlink.objects import socket_details
 from netlab.kernel.rows import IPAddress, Socket
 
 _NET = "/proc/thread-self/net"
 _LISTENING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
 """By protocol, the state in /proc/net of a socket that waits for packets."""
+_NUMBERS = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
 
 
 def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     """Read each namespace's listening sockets, with their processes. Raises KernelError if one is gone."""
     tables = {}
+    details: dict[str, _Details] = {}
     for name in namespaces:
         with netns.inside(name):
             tables[name] = tuple(_listening_sockets())
+            details |= _details({entry[0] for entry in tables[name]})
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
         name: tuple(
-            Socket(protocol, address, port, holder[0], holder[1], unread, uid)
+            Socket(
+                protocol,
+                address,
+                port,
+                holder[0],
+                holder[1],
+                unread,
+                uid,
+                *details.get(inode, _NO_DETAILS),
+            )
             for protocol, address, port, inode, unread, uid in entries
             for holder in [holders.get(inode, (None, "?"))]
         )
         for name, entries in tables.items()
     }
+
+
+class _Details(NamedTuple):
+    """Settings of a socket that /proc/net does not show, as `Socket` has them."""
+
+    interface: str
+    only_ipv6: bool
+    full: bool
+
+
+_NO_DETAILS = _Details("", False, False)
+
+
+def _details(protocols: set[str]) -> dict[str, _Details]:
+    """Read the details of the present namespace's waiting sockets, by their inodes; of none where the kernel
+    is built without sock_diag."""
+    details: dict[str, _Details] = {}
+    numbers = [_NUMBERS[protocol] for protocol in protocols if protocol in _NUMBERS]
+    if not numbers:
+        return details
+    with closing(Netlink(NETLINK_SOCK_DIAG)) as netlink, suppress(OSError):
+        for number in numbers:
+            for version in (4, 6):
+                for entry in socket_details.read(netlink, number, version):
+                    name = if_indextoname(entry.interface) if entry.interface else ""
+                    details[str(entry.inode)] = _Details(name, entry.only_ipv6, entry.full)
+    return details
 
 
 def has_udp_port(namespace: str, port: int) -> bool:

@@ -292,6 +292,7 @@ def lab_model(**changed: NodeModel) -> LabModel:
     return LabModel(
         nodes,
         {name: node.space for name, node in nodes.items()},
+        {name: node.settings for name, node in nodes.items()},
         network(*cables),
         opposites(cables),
         lambda node, lookup: route(nodes[node], lookup),
