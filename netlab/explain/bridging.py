@@ -1,8 +1,9 @@
-"""Frames through switches: the machines that a broadcast reaches, and the one that a frame does. Pure."""
+"""Frames through switches: the copies of a frame, and the machines that they come to. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,26 +11,48 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
 from netlab.diagnosis.leads import Leads, Onward, Passage, leads
+from netlab.explain.gates import BROADCAST, Gates, PredictedFrame
 from netlab.explain.model import (
     Ended,
     LabModel,
     PredictedPacket,
     PredictedStay,
-    out_of_sight,
+    may_end,
+    uncertain,
 )
 from netlab.frozen import frozen
-from netlab.messages import Message
+from netlab.kernel.netlink.objects.link_details import LinkDetails
+from netlab.kernel.netlink.objects.links import Interface
+from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
+
+_NEW_PORT = LinkDetails("", 0, "", 0, up=True, arp_off=False)
 
 
 @frozen
 class Crossing:
-    """A frame's way through a switch, from the port by which it comes in to the one by which it goes out."""
+    """A frame's way through a switch."""
 
     switch: str
     port: str
-    out: str
+    """The port by which it comes in."""
+    outs: tuple[str, ...]
+    """The ports by which it goes out."""
+    is_known: bool
+    """The switch knows the port of its MAC address."""
+
+
+@frozen
+class Copy:
+    """A copy of a frame at an interface, or one that would have come there."""
+
+    way: tuple[Crossing, ...]
+    end: NodeInterface
+    """A machine's interface; a switch's port, if no machine of the lab is behind it."""
+    frame: PredictedFrame
+    lost: Ended | None = None
+    """What ended it on the way, or may have."""
 
 
 class Cables:
@@ -37,11 +60,14 @@ class Cables:
 
     def __init__(self, model: LabModel) -> None:
         self.model = model
+        self.gates = Gates(model)
         self.stays: list[PredictedStay] = []
         self.onward: dict[Part, list[Onward]] = {Part.REQUEST: [], Part.REPLY: []}
         """Where the machines on the way of each part send it."""
         self.meant: Mapping[Part, frozenset[str]] = {}
         """The machines that each part is for."""
+        self._shown: dict[tuple[str, str], str] = {}
+        """(switch, MAC address) to the port behind which frames of this walk have shown it."""
 
     def leads(self, part: Part, mac: str = "") -> Leads:
         """Return why a part has come to its present stay; `mac` is the frame's receiver."""
@@ -62,170 +88,294 @@ class Cables:
             if is_passed and stay.before[0] == stay.after[0]:
                 yield stay.node
 
-    def carry(
-        self,
-        start: NodeInterface,
-        mac: str,
-        asked: list[Crossing] | None,
-        packet: PredictedPacket,
-    ) -> NodeInterface:
-        """Return the interface of the machine that takes a frame sent on `start` to a MAC address.
+    def carry(self, start: NodeInterface, frame: PredictedFrame, packet: PredictedPacket) -> Copy:
+        """Return the copy of a packet's frame, sent on `start`, that a machine takes.
 
-        `asked` is the way of the reply to the question for that address, if there was one. Raises Ended
-        if nobody takes the frame.
+        Raises Ended if nobody takes it.
         """
-        out = start
-        for crossing in asked or ():
-            self._cross(crossing, packet, mac)
-            out = NodeInterface(crossing.switch, crossing.out)
-        while (end := self._far(out)).node in self.model.netmap.switches:
-            switch, port = end
-            learnt = self._learnt(end, mac)
-            if learnt is None:
-                return self._flood(start, out, mac, packet)
-            if self.apart(switch, port, learnt):
-                self.open(switch, port, packet)
-                raise _isolated(switch, port, learnt)
-            self._cross(Crossing(switch, port, learnt), packet, mac)
-            out = NodeInterface(switch, learnt)
-        self._not_through(end.node)
-        if not self.belongs(end, mac):
+        if frame.is_group:
+            why = Message("{mac} is no single adapter's address", mac=frame.target)
+            raise uncertain(start.node, why)
+        copies = self.copies(start, frame)
+        takers = [copy for copy in copies if self._takes(copy)]
+        sure = [copy for copy in takers if copy.lost is None]
+        if len({copy.end.node for copy in sure}) > 1:
+            nodes = join_and(copy.end.node for copy in sure)
+            why = Message("{who} both have {mac}", who=nodes, mac=frame.target)
+            raise uncertain(sure[0].way[-1].switch, why)
+        if sure or takers:
+            taker = (sure or takers)[0]
+            self._cross(taker.way, taker.lost, packet, frame.target)
+            if taker.lost:
+                raise self._missed(taker, start)
+            return taker
+        if lost := _end_of_all(copies):
+            self._cross(lost.way, lost.lost, packet, frame.target)
+            assert lost.lost
+            raise lost.lost
+        crossings = dict.fromkeys(
+            crossing for copy in copies if copy.lost is None for crossing in copy.way
+        )
+        self._cross(crossings, None, packet, frame.target)
+        raise self._not_taken(start, frame.target)
+
+    def _missed(self, taker: Copy, start: NodeInterface) -> Ended:
+        """Return the end of a frame that does not come to the machine that would have taken it."""
+        assert taker.lost
+        if taker.lost.cause is not Cause.MAC_UNKNOWN:
+            return taker.lost
+        mac = taker.frame.target
+        why = Message("{owner} has {mac}, on the same network", mac=mac, owner=taker.end.node)
+        return uncertain(taker.lost.at, why)
+
+    def _cross(
+        self, way: Iterable[Crossing], lost: Ended | None, packet: PredictedPacket, mac: str
+    ) -> None:
+        """Add the stays of a packet on switches, up to the one where it is lost."""
+        for crossing in way:
+            self.open(crossing.switch, crossing.port, packet)
+            outs = [NodeInterface(crossing.switch, out) for out in crossing.outs]
+            self.change(went_out=tuple(map(self.outlet, outs)))
+            if lost and lost.at == crossing.switch:
+                return
+            self._decide_port(crossing, outs, mac)
+
+    def _decide_port(self, crossing: Crossing, outs: list[NodeInterface], mac: str) -> None:
+        if crossing.is_known and outs:
+            owner, port = self.owner(mac, outs[0]), outs[0].interface
+            text = Message("{owner} is behind the port {port}", owner=owner, port=port)
+        else:
+            owner = self.owner(mac, NodeInterface(crossing.switch, crossing.port))
+            text = Message("nobody knows the port of {owner}: to every port", owner=owner)
+        self.decide(Decision(By.FDB, text))
+
+    def _not_taken(self, start: NodeInterface, mac: str) -> Ended:
+        """Return the end of a frame that comes to others than the owner of its MAC address."""
+        last = self.stays[-1]
+        switch, peers = last.node, [out.peer for out in last.went_out]
+        if len(peers) == 1:
             text = Message(
                 "{node} gave it to {peer} alone, and nobody there has {mac}",
-                node=out.node,
-                peer=end.node,
+                node=switch,
+                peer=peers[0],
                 mac=mac,
             )
-            raise self._not_taken(start, out.node, mac, text)
-        return end
-
-    def _far(self, out: NodeInterface) -> NodeInterface:
-        """Return the other end of a cable. Raises Ended if nobody can look into the machine there."""
-        if lost := self.model.netmap.lost.get(out):
-            raise out_of_sight(out.node, lost.peer)
-        return self.model.cables[out]
-
-    def _learnt(self, inlet: NodeInterface, mac: str) -> str | None:
-        """Return another port of a switch, behind which it has learnt the MAC."""
-        ports = self._ports(inlet.node)
-        entries = self.model.nodes[inlet.node].space.fdb
-        learnt = (entry.port for entry in entries if entry.mac == mac)
-        return next((port for port in learnt if port != inlet.interface and port in ports), None)
-
-    def apart(self, switch: str, inlet: str, outlet: str) -> bool:
-        """Return whether a switch carries nothing from one port to another."""
-        ports = [self.model.nodes[switch].interface(name) for name in (inlet, outlet)]
-        return inlet == outlet or all(port is not None and port.isolated for port in ports)
-
-    def _flood(
-        self, start: NodeInterface, out: NodeInterface, mac: str, packet: PredictedPacket
-    ) -> NodeInterface:
-        """Give a frame to every other port of the switch at the other end, which does not know its MAC."""
-        ways = [(path, end) for path, end in self.reached(out) if self.belongs(end, mac)]
-        ahead = self._forward_copies(out, mac, packet)
-        if ways:
-            path, end = ways[0]
-            for crossing in path[1:]:
-                self._cross(crossing, packet, mac)
-            return end
-        flooded = [out]
-        for port in ahead:  # Further switches get it too.
-            switch = self.model.cables[port].node
-            switches = {self.model.cables[outlet].node for outlet in flooded}
-            if switch in self.model.netmap.switches and switch not in switches:
-                flooded.append(port)
-                ahead += self._forward_copies(port, mac, packet)
-        for outlet in flooded:
-            self._must_not_be_apart(outlet, mac)
-        switch = self.stays[-1].node
-        text = Message(
-            "{switch} gives it to every port, and nobody there has {mac}", switch=switch, mac=mac
-        )
-        raise self._not_taken(start, switch, mac, text)
-
-    def _must_not_be_apart(self, out: NodeInterface, mac: str) -> None:
-        """Raise Ended if the switch at the other end keeps a frame from an owner of its MAC."""
-        switch, inlet = self.model.cables[out]
-        for owner in self.model.owners.interfaces.get(mac, ()):
-            for port in self._ports(switch):
-                behind = self.model.netmap.behind(NodeInterface(switch, port))
-                if port != inlet and self.apart(switch, inlet, port) and owner.node in behind:
-                    raise _isolated(switch, inlet, port)
-
-    def _forward_copies(
-        self, out: NodeInterface, mac: str, packet: PredictedPacket
-    ) -> list[NodeInterface]:
-        """Add a stay on a switch to which a frame was flooded. Return the ports by which it leaves."""
-        inlet = self.model.cables[out]
-        learnt = self._learnt(inlet, mac)
-        ports = [
-            NodeInterface(inlet.node, port)
-            for port in ([learnt] if learnt else self._ports(inlet.node))
-            if not self.apart(inlet.node, inlet.interface, port)
-        ]
-        self.open(inlet.node, inlet.interface, packet)
-        self.change(went_out=tuple(map(self.outlet, ports)))
-        if not learnt:
-            self.decide(
-                Decision(
-                    By.FDB,
-                    Message(
-                        "nobody knows the port of {owner}: to every port",
-                        owner=self.owner(mac, inlet),
-                    ),
-                )
+        else:
+            text = Message(
+                "{switch} gives it to every port, and nobody there has {mac}",
+                switch=switch,
+                mac=mac,
             )
-        return ports
-
-    def _not_taken(self, start: NodeInterface, at: str, mac: str, text: str) -> Ended:
-        """Return the end of a frame whose MAC nobody has who got it; but somebody whom `start` reaches
-        may have it."""
-        ends = [end for _, end in self.reached(start)]
-        nodes = {end.node for end in ends}
+        nodes = self.model.netmap.segment(start)
         for owner in self.model.owners.interfaces.get(mac, ()):
-            if owner in ends or (owner not in self.model.cables and owner.node in nodes):
+            if owner not in self.model.cables and owner.node in nodes:
                 why = Message("{owner} has {mac}, on the same network", mac=mac, owner=owner.node)
-                return Ended(at, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-        if missing := self.model.missing(at, mac, text):
+                return uncertain(switch, why)
+        if missing := self.model.missing(switch, mac, text):
             return missing
         if where := self.leads(self.stays[-1].part, mac).not_taken:
             text = Message("{what}; {where}", what=text, where=where)
-        return Ended(at, Cause.MAC_UNKNOWN, text)
+        return Ended(switch, Cause.MAC_UNKNOWN, text)
 
-    def reached(self, start: NodeInterface) -> Iterator[tuple[list[Crossing], NodeInterface]]:
-        """Yield every machine's interface that a broadcast reaches, and the crossings of switches on the
-        way there. Raises Ended at a machine that bridges."""
-        first = self.model.cables.get(start)
-        waiting: list[tuple[list[Crossing], NodeInterface]] = [([], first)] if first else []
+    def copies(self, start: NodeInterface, frame: PredictedFrame) -> list[Copy]:
+        """Return the copies of a frame that leaves by an interface: those that come to a machine, and
+        those that would have come to one."""
+        arrived = []
         passed = set()
-        while waiting:
-            path, end = waiting.pop(0)
-            node, interface = end
-            self._not_through(node)
-            if node not in self.model.netmap.switches:
-                yield path, end
-            elif node not in passed:
-                passed.add(node)
-                for port in self._ports(node):
-                    if not self.apart(node, interface, port):
-                        crossing = Crossing(node, interface, port)
-                        far = self.model.cables[NodeInterface(node, port)]
-                        waiting.append(([*path, crossing], far))
+        under_way = deque([Copy((), start, frame)])
+        while under_way:
+            copy = under_way.popleft()
+            far = self.model.cables.get(copy.end)
+            if far is None:
+                arrived.append(replace(copy, lost=copy.lost or self.model.beyond(copy.end)))
+            elif far.node not in self.model.netmap.switches:
+                arrived.append(replace(copy, end=far, lost=copy.lost or self._bridges(far.node)))
+            elif far.node not in passed:
+                passed.add(far.node)
+                ahead = self._switched(replace(copy, end=far))
+                under_way += ahead
+                if not ahead:
+                    way = (*copy.way, Crossing(*far, (), False))
+                    arrived.append(replace(copy, end=far, way=way))
+        return arrived
 
-    def _ports(self, switch: str) -> list[str]:
-        """Return the ports of a switch that carry frames."""
-        return [
-            interface.name
-            for interface in self.model.nodes[switch].space.interfaces
-            if interface.master
-            and interface.running
-            and NodeInterface(switch, interface.name) in self.model.cables
+    def _bridges(self, node: str) -> Ended | None:
+        """Return the end at a machine's own bridge: what it does with frames is not worked out."""
+        if node not in self.model.netmap.bridges:
+            return None
+        return uncertain(node, Message("{node} bridges its adapters", node=node))
+
+    def _switched(self, copy: Copy) -> list[Copy]:
+        """Return the copies of a frame that leave a switch, where it has come in, by every other port."""
+        switch, inlet = copy.end
+        copy = self._let_in(copy)
+        known = None if copy.frame.is_group else self._known_port(switch, copy.frame.target)
+        copies = [
+            self._let_out(replace(copy, end=NodeInterface(switch, port.name)), inlet, known)
+            for port in self.model.nodes[switch].space.interfaces
+            if port.name != inlet and port.running and self._is_port(switch, port)
         ]
+        outs = tuple(copy.end.interface for copy in copies if copy.lost is None)
+        way = (*copy.way, Crossing(switch, inlet, outs, known is not None))
+        return [replace(copy, way=way) for copy in copies]
 
-    def belongs(self, end: NodeInterface, mac: str) -> bool:
-        """Return whether an interface has a MAC address."""
-        interface = self.model.nodes[end.node].interface(end.interface)
-        return interface is not None and interface.mac == mac
+    def _is_port(self, switch: str, interface: Interface) -> bool:
+        """Return whether an interface is a port of a switch, or was to be one."""
+        return bool(interface.master) or NodeInterface(switch, interface.name) in self.model.cables
+
+    def _let_in(self, copy: Copy) -> Copy:
+        """Return a frame as a switch takes it from a port, and learns where its sender is."""
+        if copy.lost:
+            return copy
+        switch, port = copy.end
+        try:
+            frame = self.gates.enter(copy.end, copy.frame)
+            self._must_carry(switch, port)
+            frame = self.gates.bridged(switch, "prerouting", port, None, frame)
+            self._must_admit(copy.end, frame.source)
+        except Ended as end:
+            return replace(copy, lost=end)
+        learns = "learning" not in self._flags(copy.end) and not self._bridge_of(copy.end).hub
+        if learns and not self._is_own(switch, frame.source):
+            self._shown[switch, frame.source] = port
+        return replace(copy, frame=frame)
+
+    def _let_out(self, copy: Copy, inlet: str, known: str | None) -> Copy:
+        """Return a copy of a frame as it leaves a switch by a port; `known`: the port of its receiver."""
+        if copy.lost:
+            return copy
+        switch, port = copy.end
+        try:
+            self._must_go(copy, inlet, known)
+            frame = self.gates.bridged(switch, "forward", inlet, port, copy.frame)
+            frame = self.gates.bridged(switch, "postrouting", None, port, frame)
+            frame = self.gates.leave(copy.end, frame)
+        except Ended as end:
+            return replace(copy, lost=end)
+        return replace(copy, frame=replace(frame, mark=0))
+
+    def _must_carry(self, switch: str, port: str) -> None:
+        """Raise Ended unless a port of a switch lets frames through."""
+        end = NodeInterface(switch, port)
+        interface = self.model.nodes[switch].interface(port)
+        bridge = self._bridge_of(end)
+        if interface is None or not interface.master:
+            text = Message("{port} is no port of {switch} now", port=port, switch=switch)
+            raise Ended(switch, Cause.PORT_BLOCKED, text)
+        if not bridge.up:
+            text = Message("the bridge {bridge} is down", bridge=bridge.name)
+            raise Ended(switch, Cause.PORT_BLOCKED, text)
+        if interface.blocked:
+            state = self._details(end).state or "disabled"
+            text = Message("the port {port} is in the state {state}", port=port, state=state)
+            raise Ended(switch, Cause.PORT_BLOCKED, text)
+        for oddity in bridge.oddities:
+            if oddity == "with VLANs":
+                raise uncertain(switch, Message("{bridge} tells VLANs apart", bridge=bridge.name))
+
+    def _must_admit(self, end: NodeInterface, mac: str) -> None:
+        """Raise Ended at a port that is locked: it takes frames of those MAC addresses only that the switch
+        knows there, and not as its own."""
+        if "locked" not in self._flags(end):
+            return
+        if self._known_port(end.node, mac) == end.interface and not self._is_own(end.node, mac):
+            return
+        text = Message("the port {port} is locked, and {mac} unknown", port=end.interface, mac=mac)
+        raise Ended(end.node, Cause.PORT_BLOCKED, text)
+
+    def _must_go(self, copy: Copy, inlet: str, known: str | None) -> None:
+        """Raise Ended unless a switch gives a frame to a port, as far as it goes by addresses and flags."""
+        (switch, port), mac = copy.end, copy.frame.target
+        if not copy.frame.is_group and self._is_own(switch, mac):
+            text = Message("{switch} has {mac} for its own", switch=switch, mac=mac)
+            raise Ended(switch, Cause.PORT_BLOCKED, text)
+        if known == inlet:
+            text = Message(
+                "{switch} has {mac} behind the port {port}, by which it came in",
+                switch=switch,
+                mac=mac,
+                port=inlet,
+            )
+            raise Ended(switch, Cause.MAC_UNKNOWN, text)
+        if known not in (None, port):
+            peer = self.outlet(NodeInterface(switch, known or "")).peer
+            text = Message(
+                "{node} gave it to {peer} alone, and nobody there has {mac}",
+                node=switch,
+                peer=peer,
+                mac=mac,
+            )
+            raise Ended(switch, Cause.MAC_UNKNOWN, text)
+        self._must_carry(switch, port)
+        inlet_end = NodeInterface(switch, inlet)
+        if self._bridge_of(inlet_end) != self._bridge_of(copy.end):
+            text = Message("{one} and {other} are ports of two bridges", one=inlet, other=port)
+            raise Ended(switch, Cause.PORT_BLOCKED, text)
+        ports = [self.model.nodes[switch].interface(name) for name in (inlet, port)]
+        if all(interface is not None and interface.isolated for interface in ports):
+            text = Message(
+                "the ports {one} and {other} of {switch} are isolated",
+                one=inlet,
+                other=port,
+                switch=switch,
+            )
+            raise Ended(switch, Cause.ISOLATED_PORT, text)
+        if known is None:
+            self._must_flood(copy)
+
+    def _must_flood(self, copy: Copy) -> None:
+        """Raise Ended if a port is set not to get what a switch gives to every port."""
+        switch, port = copy.end
+        flags = self._flags(copy.end)
+        if "neigh_suppress" in flags and "ip saddr" not in copy.frame.content:
+            raise may_end(switch, f"neigh_suppress on of port {port}")
+        word = "flood"
+        if copy.frame.is_group:
+            word = "bcast_flood" if copy.frame.target == BROADCAST else "mcast_flood"
+        if word in flags:
+            text = Message("{flag} is off at the port {port}", flag=word, port=port)
+            raise Ended(switch, Cause.PORT_BLOCKED, text)
+
+    def _known_port(self, switch: str, mac: str) -> str | None:
+        """Return the port behind which a switch knows a MAC address; None if it has to flood."""
+        if port := self._shown.get((switch, mac)):
+            return port
+        ports = {interface.name for interface in self.model.nodes[switch].space.interfaces}
+        entries = self.model.nodes[switch].space.fdb
+        known = (entry.port for entry in entries if entry.mac == mac and entry.port in ports)
+        return next(known, None)
+
+    def _is_own(self, switch: str, mac: str) -> bool:
+        """Return whether a switch takes frames for a MAC address itself, by its table."""
+        entries = self.model.nodes[switch].space.fdb
+        return any(entry.mac == mac and not entry.learnt for entry in entries)
+
+    def _bridge_of(self, port: NodeInterface) -> Interface:
+        """Return the bridge to which a port belongs; of one that has left, the switch's."""
+        interfaces = self.model.nodes[port.node].space.interfaces
+        own = self.model.nodes[port.node].interface(port.interface)
+        bridges = [interface for interface in interfaces if interface.kind == "bridge"]
+        return next(
+            (bridge for bridge in bridges if own and bridge.index == own.master), bridges[0]
+        )
+
+    def _details(self, end: NodeInterface) -> LinkDetails:
+        return self.model.nodes[end.node].links.get(end.interface, _NEW_PORT)
+
+    def _flags(self, end: NodeInterface) -> Iterable[str]:
+        """Return the flags of a port that a new port has otherwise."""
+        return self._details(end).flags
+
+    def _takes(self, copy: Copy) -> bool:
+        """Return whether the machine that a frame comes to is the one to which it is addressed."""
+        if copy.end.node in self.model.netmap.switches:
+            return False
+        return self.mac_of(copy.end) == copy.frame.target
+
+    def mac_of(self, end: NodeInterface) -> str:
+        """Return the MAC address of an interface, empty if it is not there."""
+        interface = self.model.interface(end)
+        return interface.mac if interface else ""
 
     def owner(self, mac: str, near: NodeInterface) -> str:
         """Return the name of a MAC address' owner, for nodes that hear what is broadcast on `near`."""
@@ -240,31 +390,12 @@ class Cables:
         return Outlet(end.interface, far.node if far else "")
 
     def open(self, node: str, came_in: str | None, packet: PredictedPacket) -> None:
-        """Begin a packet's stay on a node. Raises Ended if it cannot be worked out."""
+        """Begin a packet's stay on a node. Raises Ended at a machine that bridges."""
         inlet = self.outlet(NodeInterface(node, came_in)) if came_in else None
         stay = PredictedStay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
         self.stays.append(stay)
-        self._not_through(node)
-        chain = self.model.nodes[node].rules.beyond()
-        if chain:
-            why = Message("chain {chain}", chain=chain)
-            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-
-    def _not_through(self, node: str) -> None:
-        """Raise Ended at a machine's own bridge: what it does with frames is not worked out."""
-        if node in self.model.netmap.bridges:
-            why = Message("{node} bridges its adapters", node=node)
-            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-
-    def _cross(self, crossing: Crossing, packet: PredictedPacket, mac: str) -> None:
-        """Add a stay on a switch."""
-        out = NodeInterface(crossing.switch, crossing.out)
-        self.open(crossing.switch, crossing.port, packet)
-        self.change(went_out=(self.outlet(out),))
-        text = Message(
-            "{owner} is behind the port {port}", owner=self.owner(mac, out), port=crossing.out
-        )
-        self.decide(Decision(By.FDB, text))
+        if end := self._bridges(node):
+            raise end
 
     def decide(self, decision: Decision) -> None:
         """Add a decision to the present stay."""
@@ -275,11 +406,9 @@ class Cables:
         self.stays[-1] = replace(self.stays[-1], **fields)
 
 
-def _isolated(switch: str, port: str, other_port: str) -> Ended:
-    text = Message(
-        "the ports {one} and {other} of {switch} are isolated",
-        one=port,
-        other=other_port,
-        switch=switch,
-    )
-    return Ended(switch, Cause.ISOLATED_PORT, text)
+def _end_of_all(copies: Sequence[Copy]) -> Copy | None:
+    """Return a copy whose end is that of a frame that nobody takes: of one that may have gone on, or of
+    any if none comes anywhere. None if some do."""
+    lost = [copy for copy in copies if copy.lost]
+    doubtful = (copy for copy in lost if copy.lost and copy.lost.cause is Cause.UNKNOWN)
+    return next(doubtful, lost[0] if lost and len(lost) == len(copies) else None)

@@ -1,32 +1,36 @@
 """A packet's way through a machine, in Linux's order: translation and rules before the routing decision,
-the decision, rules after it, ARP or neighbour discovery for the next hop. Pure."""
+the decision, rules after it. Pure."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.decision import By, Decision, resolution, stopped_by, would_ask
+from netlab.diagnosis.decision import By, Decision, stopped_by
 from netlab.diagnosis.findings import nobody_waits
 from netlab.diagnosis.journey import LOOPBACK
 from netlab.diagnosis.leads import Onward
 from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
-from netlab.explain.bridging import Cables, Crossing
+from netlab.explain.gates import PredictedFrame
 from netlab.explain.model import (
     Ended,
     LabModel,
-    NodeModel,
     PredictedPacket,
     PredictedProbe,
+    may_end,
     protocol_number,
+    uncertain,
 )
 from netlab.explain.multipath import MOST_HOPS, Choices, usable
-from netlab.explain.nft_fields import connection_facts, neighbour_facts, packet_facts
-from netlab.explain.nft_rules import HookVerdict, Translation
+from netlab.explain.nft_fields import connection_facts, packet_facts, packet_in_frame
+from netlab.explain.nft_rules import Translation, priority_of
+from netlab.explain.nft_values import NOT_THERE, Facts
+from netlab.explain.resolving import Resolving, undecided
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, RouteRow, Socket, at_port
 from netlab.kernel.state.policy import RouteLookup
@@ -37,16 +41,22 @@ from netlab.packets.packet import Part
 
 _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
-_SOURCE_NAT = 100
-"""The priority at which Linux translates sources (NF_IP_PRI_NAT_SRC)."""
+_TRACKING = -200
+"""The priority at which Linux finds a packet's connection (NF_IP_PRI_CONNTRACK)."""
+_NAT = {"prerouting": -100, "output": -100, "postrouting": 100}
+"""The priorities at which it translates (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC)."""
+_OF_TARGETS = ("prerouting", "output")
+"""The hooks at which targets are translated, and connections found."""
+_NEW = frozenset({"new"})
 _TOS = 0
 """The type of service of a packet that no program has asked anything special for."""
 _KERNEL = 0
 """The user of packets that a kernel sends by itself."""
-_NO_PROTOCOL = 0
-"""The IP protocol of a question by ARP."""
-_ASLEEP = ("failed", "incomplete")
-"""States of a neighbour in which the machine has to ask."""
+_EPHEMERAL = "net.ipv4.ip_local_port_range"
+_TRANSLATED_PORTS = range(1024, 65536)
+"""The ports that Linux's NAT chooses from if it changes one (nf_nat_l4proto_unique_tuple)."""
+_RATE_MASK = "net.ipv4.icmp_ratemask"
+_ECHO_REPLY_BIT = 1 << 0
 
 
 @frozen
@@ -70,7 +80,7 @@ class _Led:
     route: str
 
 
-class Walk(Cables):
+class Walk(Resolving):
     """A packet and its reply under way: the stays, and the connections that nodes have tracked."""
 
     def __init__(self, model: LabModel, choices: Choices) -> None:
@@ -82,6 +92,8 @@ class Walk(Cables):
         """The machine has to decide once more: rules have changed what its decision looks at."""
         self._connection_marks: dict[str, int | None] = {}
         """Node to the mark of the connection there (`ct mark`); None: not known."""
+        self._connection: _Track | None = None
+        """The connection to which the reply belongs that is under way, on the machine where it is."""
         self._tracks: dict[str, list[_Track]] = {}
         self._first: dict[str, PredictedPacket] = {}
         """Node to the packet with which the connection began that is under way there."""
@@ -107,9 +119,8 @@ class Walk(Cables):
         if result.source is None:
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
         ttl = self._first_ttl(source, result.interface, to.version)
-        packet = PredictedPacket(
-            result.source, to, probe, Part.REQUEST, ttl, target_port=probe.port
-        )
+        ports = self._first_ports(source) if probe.port else None
+        packet = PredictedPacket(result.source, to, probe, Part.REQUEST, ttl, ports, probe.port)
         return self._travel(source, packet)
 
     def deliver(self, node: str, packet: PredictedPacket) -> str:
@@ -117,53 +128,89 @@ class Walk(Cables):
 
         Raises Ended if nobody answers.
         """
-        machine, protocol = self.model.nodes[node], packet.probe.protocol
+        protocol = packet.probe.protocol
         if protocol == "icmp":
             setting = f"net.{_IGNORES_ECHO[packet.version]}"
-            if machine.settings.get(setting) == "1":
-                raise Ended(
-                    node,
-                    Cause.UNKNOWN,
-                    Message("it is told to ignore echo requests ({setting})", setting=setting),
-                )
+            if self._setting(node, setting) == "1":
+                text = Message("it is told to ignore echo requests ({setting})", setting=setting)
+                raise Ended(node, Cause.ECHO_IGNORED, text)
             return ""
-        if socket := _listener(machine, packet):
-            address = at_port(socket.address, socket.port)
-            return Message(
-                "{program} waits on {protocol} {address}",
-                program=socket.program,
-                protocol=protocol,
-                address=address,
+        listening = self._on_port(node, packet)
+        inlet = self.stays[-1].came_in
+        interface = inlet.interface if inlet else ""
+        if socket := self._listener(node, packet):
+            if socket.full:
+                text = Message("{program}, and its queue is full", program=_waiting(socket))
+                raise Ended(node, Cause.QUEUE_FULL, text)
+            return _waiting(socket)
+        if listening:
+            text = Message(
+                "{program}, and takes nothing for {address} that comes in by {interface}",
+                program=_waiting(listening[0]),
+                address=packet.target,
+                interface=interface,
             )
-        address = at_port(packet.target, packet.target_port)
-        text = nobody_waits(protocol, address)
+        else:
+            text = nobody_waits(protocol, at_port(packet.target, packet.target_port))
         if len(self.stays) == 1:
             text = Message("{node} asks itself: {why}", node=node, why=text)
-        inlet = self.stays[-1].came_in
-        forwarded = self.model.netmap.forwarded_ports
-        at_door = inlet and NodeInterface(node, inlet.interface) in forwarded
-        cause = Cause.NO_FORWARD if at_door else Cause.PORT_CLOSED
+        at_door = NodeInterface(node, interface) in self.model.netmap.forwarded_ports
+        cause = Cause.NO_FORWARD if at_door and not listening else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
 
-    def reply(self, node: str, request: PredictedPacket) -> tuple[str, PredictedPacket]:
-        """Send the reply. Return the node that takes it for its own, and the packet that it is there.
+    def _on_port(self, node: str, packet: PredictedPacket) -> list[Socket]:
+        """Return the sockets that wait on a packet's port, whether they take it or not."""
+        if packet.target_port is None:
+            return []
+        return [
+            socket
+            for socket in self.model.nodes[node].listening
+            if (socket.protocol, socket.port) == (packet.probe.protocol, packet.target_port)
+        ]
+
+    def _listener(self, node: str, packet: PredictedPacket) -> Socket | None:
+        """Return the socket that takes a packet where it has come; None if there is none."""
+        inlet = self.stays[-1].came_in
+        interface = inlet.interface if inlet else ""
+        fitting = (
+            socket
+            for socket in self._on_port(node, packet)
+            if socket.takes(packet.target, interface)
+        )
+        return next(fitting, None)
+
+    def reply(
+        self, node: str, request: PredictedPacket, part: Part = Part.REPLY
+    ) -> tuple[str, PredictedPacket]:
+        """Send the reply, or the error that refuses. Return the node that takes it for its own, and the
+        packet that it is there.
 
         Raises Ended.
         """
-        socket = _listener(self.model.nodes[node], request)
+        socket = self._listener(node, request)
         packet = replace(
             request,
             source=request.target,
             source_port=request.target_port,
             target=request.source,
             target_port=request.source_port,
-            part=Part.REPLY,
+            part=part,
             mark=0,
+            untracked=False,
+            macs=None,
             uid=socket.uid if socket else _KERNEL,
         )
+        mask = self.model.nodes[node].setting(_RATE_MASK)
+        if packet.probe.protocol == "icmp" and packet.version == 4 and mask & _ECHO_REPLY_BIT:
+            raise may_end(node, f"{_RATE_MASK} = {mask}")
         interface = self.model.ask(node, self._lookup(packet, None)).interface
         ttl = self._first_ttl(node, interface, packet.version)
         return self._travel(node, replace(packet, ttl=ttl))
+
+    def _first_ports(self, node: str) -> range | None:
+        """Return the ports from which a client's is chosen."""
+        bounds = self._setting(node, _EPHEMERAL).split()
+        return range(int(bounds[0]), int(bounds[1]) + 1) if bounds else None
 
     def _first_ttl(self, node: str, interface: str, version: int) -> int:
         """Return the TTL that a machine gives its own packets; of IPv6 each interface has its own."""
@@ -187,16 +234,16 @@ class Walk(Cables):
 
         Raises Ended.
         """
-        packet = replace(packet, mark=0)  # It does not leave a machine.
         self.open(node, came_in, packet)
-        entered, state = packet, self._state(node, packet)
-        track = self._track(node, packet)
+        packet = self._let_in_packet(node, came_in, packet)
+        entered = packet
+        track = self._connection = self._track(node, packet)
         self._first[node] = track.before if track else packet
         first = self._route(node, self._first_lookup(packet)) if came_in is None else None
-        packet = self._undo_target(node, packet)
         hook, out = ("output", first.result.interface) if first else ("prerouting", None)
         self._led_anew = first is None
-        packet = self._rules(node, hook, came_in, out, packet, state)
+        packet = self._rules(node, hook, came_in, out, packet)
+        self._must_not_be_own(node, came_in, packet)
         is_led = first and not self._led_anew and packet.target == entered.target
         led = first if first and is_led else self._route(node, self._lookup(packet, came_in))
         result = self._result = led.result
@@ -205,24 +252,56 @@ class Walk(Cables):
         if result.kind == "unicast":
             self._note_onward(node, packet, came_in, result)
         if result.kind == "local":
-            packet = self._rules(node, "input", came_in or LOOPBACK, None, packet, state)
+            packet = self._rules(node, "input", came_in or LOOPBACK, None, packet)
         elif result.kind == "unicast":
             if came_in is not None:
-                packet = self._forward(node, came_in, result.interface, packet, state)
-            packet = self._rules(node, "postrouting", came_in, result.interface, packet, state)
+                packet = self._forward(node, came_in, result.interface, packet)
+            packet = self._rules(node, "postrouting", came_in, result.interface, packet)
         else:
-            why = Message("a route of the kind {kind}", kind=result.kind)
-            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-        packet = self._undo_source(node, packet)
+            raise self._not_passed_on(node, came_in, result, packet)
         self._remember(node, entered, packet)
         self.change(after=packet.shown, ttl=packet.ttl)
         if result.kind == "local":
             return packet
         outlet = NodeInterface(node, result.interface)
-        mac, path = self._resolve(outlet, result.gateway or packet.target, packet)
+        mac = self.resolve(outlet, result.gateway or packet.target, packet)
+        frame = PredictedFrame(self.mac_of(outlet), mac, packet_in_frame(packet), packet.mark)
+        frame = self.gates.leave(outlet, frame)
         self.change(went_out=(self.outlet(outlet),))
-        end = self.carry(outlet, mac, path, packet)
-        return end.node, end.interface, packet
+        copy = self.carry(outlet, replace(frame, mark=0), packet)
+        packet = replace(
+            packet, mark=0, untracked=False, macs=(copy.frame.source, copy.frame.target)
+        )
+        return copy.end.node, copy.end.interface, packet
+
+    def _let_in_packet(
+        self, node: str, came_in: str | None, packet: PredictedPacket
+    ) -> PredictedPacket:
+        """Return a packet as the interface where it came in hands it on. Raises Ended."""
+        if came_in is None or packet.macs is None:
+            return packet
+        frame = PredictedFrame(*packet.macs, packet_in_frame(packet))
+        frame = self.gates.enter(NodeInterface(node, came_in), frame)
+        return replace(packet, mark=frame.mark)
+
+    def _must_not_be_own(self, node: str, came_in: str | None, packet: PredictedPacket) -> None:
+        """Raise Ended at a machine that is sent a packet by its own address: IPv4 takes none
+        (fib_validate_source)."""
+        lookup = self._lookup(packet, came_in)
+        if came_in is None or packet.version == 6 or not self.model.nodes[node].has(packet.source):
+            return
+        if self.model.ask(node, lookup).error:
+            text = Message("{node} has {address}, too", node=node, address=packet.source)
+            raise Ended(node, Cause.DUPLICATE_IP, text)
+
+    def _not_passed_on(
+        self, node: str, came_in: str | None, result: RouteResult, packet: PredictedPacket
+    ) -> Ended:
+        """Return the end of a packet that a route takes neither to the machine nor onto a cable."""
+        if came_in is None and result.kind == "broadcast":
+            text = Message("{address} is a broadcast address of it", address=packet.target)
+            return Ended(node, Cause.BROADCAST_ADDRESS, text)
+        return uncertain(node, Message("its route is of the kind {kind}", kind=result.kind))
 
     def _lookup(self, packet: PredictedPacket, came_in: str | None) -> RouteLookup:
         return RouteLookup(
@@ -232,8 +311,8 @@ class Walk(Cables):
             packet.mark,
             _TOS,
             packet.protocol,
-            packet.source_port,
-            packet.target_port,
+            packet.source_port if isinstance(packet.source_port, int) else None,
+            packet.target_port if isinstance(packet.target_port, int) else None,
             packet.uid,
         )
 
@@ -265,7 +344,7 @@ class Walk(Cables):
             return _Led(result, str(route))
         if len(usable(route)) > MOST_HOPS:
             why = Message("{route} has more than {count} next hops", route=route, count=MOST_HOPS)
-            raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
+            raise uncertain(node, why)
         hop = self._choices.hop(node, lookup, route)
         source = result.source
         if hop.interface != result.interface and route.source is None:
@@ -277,7 +356,7 @@ class Walk(Cables):
     def _not_led(self, node: str, lookup: RouteLookup, result: RouteResult) -> Ended:
         """Return the end of a packet that goes nowhere by a routing decision."""
         if result.error == UNCERTAIN:
-            return _uncertain(node, result)
+            return undecided(node, result)
         came_in, target = lookup.came_in, lookup.target
         if came_in and self._is_filtered(node, came_in, lookup):
             text = Message(
@@ -333,55 +412,62 @@ class Walk(Cables):
             ),
         )
         if back.error == UNCERTAIN:
-            raise _uncertain(node, back)
+            raise undecided(node, back)
         return bool(back.error) or ("2" not in modes and back.interface != came_in)
 
     def _forward(
-        self, node: str, came_in: str, out: str, packet: PredictedPacket, state: str
+        self, node: str, came_in: str, out: str, packet: PredictedPacket
     ) -> PredictedPacket:
         if packet.version == 6:  # Of IPv4, the routing decision has seen to it.
             self._must_forward(node, came_in, packet.target)
         if packet.ttl <= 1:
             raise Ended(node, Cause.TTL_EXCEEDED, Message("its time to live runs out here"))
         packet = replace(packet, ttl=packet.ttl - 1)
-        return self._rules(node, "forward", came_in, out, packet, state)
+        return self._rules(node, "forward", came_in, out, packet)
 
     def _rules(
-        self,
-        node: str,
-        hook: str,
-        came_in: str | None,
-        out: str | None,
-        packet: PredictedPacket,
-        state: str,
+        self, node: str, hook: str, came_in: str | None, out: str | None, packet: PredictedPacket
     ) -> PredictedPacket:
         """Return the packet that the rules at a hook let through, translated. Raises Ended."""
-        rules = self.model.nodes[node].rules
-        deciding = ""
-        for chain in rules.chains(hook, self._facts(node, came_in, out, packet, state)):
-            if hook == "postrouting" and int(chain["prio"]) > _SOURCE_NAT:
-                packet = self._undo_source(node, packet)
-            facts = self._facts(node, came_in, out, packet, state)
-            outcome = rules.met(chain, facts)
-            self._connection_marks[node], mark = facts["ct mark"], facts["meta mark"]
-            self._led_anew |= chain["type"] == "route" and mark != packet.mark
-            packet = replace(packet, mark=mark)
-            if outcome is None:
+        self.gates.machine(node, hook, came_in, out, packet.version)
+        deciding, is_bound = "", False
+        for chain in self.model.nodes[node].rules.at(hook, packet.version):
+            priority = priority_of(chain)
+            if priority >= _NAT.get(hook, priority + 1):
+                packet = self._undo(node, hook, packet)
+            facts = self._facts(
+                node, came_in, out, packet, self._state(node, packet, hook, priority)
+            )
+            if chain["type"] == "nat" and (is_bound or facts["ct state"] != _NEW):
                 continue
-            if outcome.end is HookVerdict.UNKNOWN:
-                why = Message("rule {rule}", rule=outcome.by)
-                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-            if outcome.end is HookVerdict.DROP:
-                cause = self.model.netmap.drop_cause(f"{chain['family']} {outcome.by}")
-                raise Ended(node, cause, outcome.by)
-            if outcome.end is HookVerdict.REJECT:
-                raise Ended(node, Cause.FIREWALL, outcome.by, Verdict.REFUSED)
+            outcome = self.gates.judge(node, chain, facts)
+            packet = self._changed(node, chain, packet, {**facts, **outcome.changes})
             if outcome.translation:
                 packet = self._translate(node, came_in, out, packet, outcome.translation)
+                is_bound = True
             deciding = outcome.by or deciding
         if deciding:
             self.decide(Decision(By.RULE, deciding))
-        return packet
+        return self._undo(node, hook, packet)
+
+    def _undo(self, node: str, hook: str, packet: PredictedPacket) -> PredictedPacket:
+        """Return a reply as connection tracking restores it at a hook."""
+        if packet.untracked:
+            return packet
+        if hook in _OF_TARGETS:
+            return self._undo_target(node, packet)
+        return self._undo_source(node, packet) if hook == "postrouting" else packet
+
+    def _changed(
+        self, node: str, chain: Mapping[str, Any], packet: PredictedPacket, facts: Facts
+    ) -> PredictedPacket:
+        """Return a packet with what the rules of a chain have set."""
+        self._connection_marks[node], mark = facts["ct mark"], facts["meta mark"]
+        self._led_anew |= chain["type"] == "route" and mark != packet.mark
+        untracked = packet.untracked
+        if priority_of(chain) < _TRACKING:
+            untracked |= "untracked" in facts["ct state"]
+        return replace(packet, mark=mark, untracked=untracked)
 
     def _facts(
         self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str
@@ -392,10 +478,10 @@ class Walk(Cables):
         def kind(has: bool) -> str:
             return "local" if has else "unicast"
 
+        is_tracked = state in ("new", "established", "related")
         return {
             **packet_facts(packet, came_in, out, state),
-            **connection_facts(self._first[node]),
-            "meta mark": packet.mark,
+            **(connection_facts(self._first[node]) if is_tracked else {"ct": NOT_THERE}),
             "ct mark": self._connection_marks.get(node, 0),
             "fib daddr type": kind(packet.target.is_loopback or machine.has(packet.target)),
             "fib saddr type": kind(packet.source.is_loopback or machine.has(packet.source)),
@@ -421,23 +507,32 @@ class Walk(Cables):
                 address = machine.address_on(out or "", towards or packet.target)
             if address is None:
                 why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)
-                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-            return replace(packet, source=address, source_port=nat.port or packet.source_port)
+                raise uncertain(node, why)
+            port = nat.port or packet.source_port
+            if isinstance(port, range):
+                port = _TRANSLATED_PORTS
+            return replace(packet, source=address, source_port=port)
         address = nat.address or packet.target
         if nat.kind == "redirect":
             address = machine.address_on(came_in or "lo", packet.source) or address
         return replace(packet, target=address, target_port=nat.port or packet.target_port)
 
-    def _state(self, node: str, packet: PredictedPacket) -> str:
-        """Return the state in which connection tracking of a node would see the packet."""
+    def _state(self, node: str, packet: PredictedPacket, hook: str, priority: int) -> str:
+        """Return the state in which rules of a priority at a hook see the packet's connection."""
+        if packet.untracked:
+            return "untracked"
+        if hook in _OF_TARGETS and priority < _TRACKING:
+            return "invalid"  # There is none yet.
         if packet.part is Part.REQUEST:
             return "new"
-        if self._track(node, packet):
-            return "established"
+        if self._connection:
+            is_icmp = packet.part is Part.ERROR and packet.probe.protocol == "udp"
+            return "related" if is_icmp else "established"
         return "new" if packet.probe.protocol == "udp" else "invalid"
 
     def _remember(self, node: str, before: PredictedPacket, after: PredictedPacket) -> None:
-        if before.part is Part.REQUEST and self.model.nodes[node].rules.tracks:
+        tracked = before.part is Part.REQUEST and not after.untracked
+        if tracked and self.model.nodes[node].rules.tracks:
             self._tracks.setdefault(node, []).append(_Track(before, after))
 
     def _track(self, node: str, packet: PredictedPacket) -> _Track | None:
@@ -482,146 +577,18 @@ class Walk(Cables):
             self.decide(Decision(By.NAT, text))
         return restored
 
-    def _resolve(
-        self, outlet: NodeInterface, hop: IPAddress, packet: PredictedPacket
-    ) -> tuple[str, list[Crossing] | None]:
-        """Return the MAC address of the next hop; if it has to be asked for, also the way of the reply.
-
-        Raises Ended if nobody answers.
-        """
-        machine = self.model.nodes[outlet.node]
-        interface = machine.interface(outlet.interface)
-        if interface is None or not interface.running:
-            raise Ended(
-                outlet.node,
-                Cause.NIC_DOWN,
-                Message("{interface} is down or has no carrier", interface=outlet.interface),
-            )
-        for entry in machine.space.neighbours:
-            matches = (entry.interface, entry.address) == (outlet.interface, hop)
-            if matches and entry.mac and entry.state not in _ASLEEP:
-                self.decide(resolution(hop, entry.mac, self.owner(entry.mac, outlet)))
-                return entry.mac, None
-        asker: IPAddress | None = packet.source
-        if not machine.has(packet.source):
-            asker = machine.address_on(outlet.interface, hop)
-        answers = [
-            (path, end)
-            for path, end in self.reached(outlet)
-            if self._answers(end, hop, outlet, asker)
-        ]
-        if not answers:
-            raise self._not_resolved(outlet, hop, packet)
-        if len(answers) > 1:
-            nodes = ", ".join(end.node for _, end in answers)
-            why = Message("{who} would all answer for {address}", who=nodes, address=hop)
-            raise Ended(outlet.node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-        path, owner = answers[0]
-        adapter = self.model.nodes[owner.node].interface(owner.interface)
-        mac = adapter.mac if adapter else ""
-        self.decide(would_ask(hop, mac, owner.node))
-        return mac, path
-
-    def _not_resolved(
-        self, outlet: NodeInterface, address: IPAddress, packet: PredictedPacket
-    ) -> Ended:
-        """Return the end of a packet whose next hop nobody answers for."""
-        node, text = (
-            outlet.node,
-            Message("it would ask who has {address}, and nobody would answer", address=address),
-        )
-        if missing := self.model.missing(node, str(address), text):
-            return missing
-        if place := self._place(node, address, packet):
-            text = Message("{what}; {where}", what=text, where=place)
-        far = ""
-        for owner in self.model.owners.interfaces.get(str(address), ()):
-            if self.model.netmap.same_segment(owner, outlet):
-                return Ended(node, Cause.ARP_UNANSWERED, text)
-            far = owner.node
-        if far in ("", node):
-            return Ended(node, Cause.ARP_UNANSWERED, text)
-        return Ended(node, Cause.WRONG_SEGMENT, text)
-
-    def _place(self, node: str, address: IPAddress, packet: PredictedPacket) -> Message | None:
-        """Return where an address is for which a node asks in vain, and who led the packet there."""
-        whereabouts = self.model.whereabouts
-        if address == packet.target:
-            lead = self.leads(packet.part).away
-            if lead and lead.node == node:
-                return lead.text
-            first = self.onward[packet.part][0].address
-            is_forwarded = packet.part is Part.REQUEST and address != first
-            if is_forwarded and whereabouts.owner(address) is None:
-                return whereabouts.forward_to_nobody(address, node)
-        return whereabouts.place(address, node)
-
-    def _answers(
-        self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
-    ) -> bool:
-        """Return whether a machine answers a question for a MAC address that is asked on `start`.
-
-        By ARP, Linux answers for any address of its own, if it could answer a packet of the asker
-        too. By neighbour discovery, it answers for those of the interface, if rules let both pass.
-        Raises Ended where they do not.
-        """
-        node, interface = end
-        if address.version == 6:
-            if end not in self.model.owners.interfaces.get(str(address), ()):
-                return False
-            self._solicit(end, address, start, asker)
-            return True
-        if not self.model.nodes[node].has(address):
-            return False
-        question = RouteLookup(address, asker, interface, mark=0, tos=0, protocol=_NO_PROTOCOL)
-        result = self.model.ask(node, question)
-        if result.error == UNCERTAIN:
-            raise _uncertain(node, result)
-        return result.kind == "local" and not result.error
-
-    def _solicit(
-        self, end: NodeInterface, address: IPAddress, start: NodeInterface, asker: IPAddress | None
-    ) -> None:
-        """Raise Ended unless rules let a neighbour solicitation through, and its reply."""
-        asking, answering = neighbour_facts(address, asker)
-        for (node, interface), hook, facts in (
-            (start, "output", asking),
-            (end, "input", asking),
-            (end, "output", answering),
-            (start, "input", answering),
-        ):
-            field = {"output": "oif", "input": "iif"}[hook]
-            at_hook = {**facts, f"meta {field}": interface, f"meta {field}name": interface}
-            outcome = self.model.nodes[node].rules.at(hook, at_hook)
-            if outcome.end is HookVerdict.UNKNOWN:
-                why = Message("rule {rule}", rule=outcome.by)
-                raise Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-            if outcome.end is not HookVerdict.ACCEPT:
-                raise Ended(
-                    node, Cause.FIREWALL, Message("neighbour discovery: {rule}", rule=outcome.by)
-                )
-
     def _setting(self, node: str, key: str) -> str:
         return self.model.nodes[node].settings.get(key, "")
 
 
-def _uncertain(node: str, result: RouteResult) -> Ended:
-    """Return the end of what is known of a packet: a rule of routing looks at more."""
-    why = Message(
-        "{rule} looks at {field}, which is not known",
-        rule=result.why and result.why.rule,
-        field=result.why and result.why.field,
+def _waiting(socket: Socket) -> Message:
+    """Return the program that waits on a socket, in words."""
+    address = at_port(socket.address, socket.port)
+    if socket.interface:
+        address = f"{address}%{socket.interface}"
+    return Message(
+        "{program} waits on {protocol} {address}",
+        program=socket.program,
+        protocol=socket.protocol,
+        address=address,
     )
-    return Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
-
-
-def _listener(machine: NodeModel, packet: PredictedPacket) -> Socket | None:
-    """Return the socket that takes a packet on a machine; None if there is none, or none is needed."""
-    wanted = packet.probe.protocol, packet.target_port
-    for socket in machine.listening:
-        # A socket of IPv6 that is open to everybody usually takes IPv4 too, and never the reverse.
-        everybody = socket.address.is_unspecified and socket.address.version >= packet.version
-        anywhere = everybody or socket.address == packet.target
-        if (socket.protocol, socket.port) == wanted and anywhere:
-            return socket
-    return None

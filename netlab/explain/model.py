@@ -16,7 +16,9 @@ from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.errors import UsageError
 from netlab.explain.nft_rules import ParsedRuleset
 from netlab.frozen import frozen
+from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.obstacles import Obstacle
 from netlab.kernel.rows import IPAddress, Neighbour, RouteRow, Socket, at_port
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
@@ -65,8 +67,14 @@ class NodeModel:
     rules: ParsedRuleset = field(default_factory=ParsedRuleset)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Kernel settings by key."""
-    listening: tuple[Socket, ...] = ()
+    listening: Sequence[Socket] = ()
     """Sockets that wait for connections or datagrams."""
+    links: Mapping[str, LinkDetails] = field(default_factory=dict)
+    """Further settings of its interfaces, by name."""
+    proxies: frozenset[tuple[str, IPAddress]] = frozenset()
+    """Addresses of others for which the node answers, by the interface; empty: on each."""
+    obstacles: tuple[Obstacle, ...] = ()
+    """All else that can end packets, but what `rules` has too."""
 
     def interface(self, name: str) -> Interface | None:
         """Return an interface by its name, None if there is none."""
@@ -77,6 +85,17 @@ class NodeModel:
     def addresses(self) -> frozenset[tuple[str | None, IPAddress]]:
         """(interface, address) of all its addresses."""
         return frozenset((name, address.ip) for name, address in self.space.addresses)
+
+    def setting(self, key: str) -> int:
+        """Return a kernel setting; 0 where the kernel has none of that name."""
+        return int(self.settings.get(key) or 0)
+
+    def setting_of(self, key: str, interface: str) -> int:
+        """Return a setting of an interface, as the kernel takes it: the higher one of `all` and its own.
+
+        key: with `{}` in place of the interface.
+        """
+        return max(self.setting(key.format(scope)) for scope in ("all", interface))
 
     def has(self, address: IPAddress) -> bool:
         """Return whether the node has an IP address."""
@@ -103,6 +122,10 @@ class LabModel:
 
     nodes: Mapping[str, NodeModel]
     """Machines and switches by name."""
+    spaces: Mapping[str, Space]
+    """Their tables, which cost less than the nodes."""
+    settings: Mapping[str, Mapping[str, str]]
+    """Their kernel settings."""
     netmap: NetworkMap
     cables: Mapping[NodeInterface, NodeInterface]
     """Both ends of every cable, by the other end."""
@@ -132,13 +155,13 @@ class LabModel:
     def owners(self) -> Owners:
         """The owners of all IP and MAC addresses."""
         return owners(
-            (name, node.space.interfaces, node.space.addresses) for name, node in self.nodes.items()
+            (name, space.interfaces, space.addresses) for name, space in self.spaces.items()
         )
 
     @cached_property
     def _without_cable(self) -> Mapping[str, frozenset[str]]:
         return self.netmap.without_cable(
-            lambda node: {interface.name for interface in self.nodes[node].space.interfaces}
+            lambda node: {interface.name for interface in self.spaces[node].interfaces}
         )
 
     def missing(self, node: str, address: str, evidence: str) -> Ended | None:
@@ -150,6 +173,22 @@ class LabModel:
             if address in known_by:
                 return out_of_sight(node, gone)
         return None
+
+    def beyond(self, end: NodeInterface) -> Ended:
+        """Return the end of a frame that leaves by an interface which no cable leads on from."""
+        if lost := self.netmap.lost.get(end):
+            return out_of_sight(end.node, lost.peer)
+        why = Message(
+            "nobody knows what is behind {interface} of {node}",
+            interface=end.interface,
+            node=end.node,
+        )
+        return uncertain(end.node, why)
+
+    def interface(self, end: NodeInterface) -> Interface | None:
+        """Return an interface of a node, None if there is none."""
+        interfaces = self.spaces[end.node].interfaces
+        return next((entry for entry in interfaces if entry.name == end.interface), None)
 
 
 @frozen
@@ -192,11 +231,15 @@ class PredictedPacket:
     probe: PredictedProbe
     part: Part
     ttl: int
-    source_port: int | None = None
-    """None: not chosen yet, so rules about it cannot be worked out."""
-    target_port: int | None = None
+    source_port: int | range | None = None
+    """One that is yet to be chosen is a range; None without ports, or if nothing is known of it."""
+    target_port: int | range | None = None
     mark: int | None = 0
-    """The kernel's mark (fwmark) on the node where it is; None: that cannot be worked out."""
+    """The mark that rules of the present node have given it; None: not known."""
+    untracked: bool = False
+    """A rule of the present node keeps it from connection tracking."""
+    macs: tuple[str, str] | None = None
+    """Source and destination of the frame in which it came in; None at the node that makes it."""
     uid: int | None = 0
     """The user who has sent it, where it is the node's own packet; None: not known."""
 
@@ -211,7 +254,7 @@ class PredictedPacket:
         return self.target.version
 
     @property
-    def ends(self) -> tuple[IPAddress, int | None, IPAddress, int | None]:
+    def ends(self) -> tuple[IPAddress, int | range | None, IPAddress, int | range | None]:
         """Source and destination, each with its port."""
         return self.source, self.source_port, self.target, self.target_port
 
@@ -219,7 +262,9 @@ class PredictedPacket:
     def shown(self) -> tuple[str, str]:
         """Source and destination, with their ports where they are known."""
         ends = ((self.source, self.source_port), (self.target, self.target_port))
-        source, target = (at_port(address, port) for address, port in ends)
+        source, target = (
+            at_port(address, port if isinstance(port, int) else None) for address, port in ends
+        )
         return source, target
 
 
@@ -237,4 +282,14 @@ class Ended(Exception):
 def out_of_sight(node: str, gone: str) -> Ended:
     """Return the end on a node of a packet for a machine whose namespace has lost its name and goes on."""
     why = Message("nobody can look into {node}, whose namespace has no name any more", node=gone)
-    return Ended(node, Cause.UNKNOWN, Message("not certain: {why}", why=why))
+    return uncertain(node, why)
+
+
+def uncertain(at: str, why: str) -> Ended:
+    """Return the end of a packet of which nobody can tell what becomes of it."""
+    return Ended(at, Cause.UNKNOWN, Message("not certain, because {why}", why=why))
+
+
+def may_end(at: str, thing: str) -> Ended:
+    """Return the end at something that may end the packet, or not."""
+    return uncertain(at, Message("{thing} may end it", thing=thing))

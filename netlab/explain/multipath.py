@@ -133,6 +133,6 @@ def _uncertain(ways: Sequence[_Way], fork: Fork, why: Message) -> Explanation:
                 stays.append(replace(same[0], went_out=(), decisions=()))
             break
         stays.append(same[0])
-    text = Message("not certain: {why}", why=why)
+    text = Message("not certain, because {why}", why=why)
     unknown = Diagnosis(Verdict.UNKNOWN, fork.node, Cause.UNKNOWN, text)
     return replace(first, stays=tuple(stays), diagnosis=unknown)

@@ -1,4 +1,4 @@
-"""Packets in nftables' words, for its rules. Pure."""
+"""Packets and frames in nftables' words, for its rules. Pure."""
 
 from __future__ import annotations
 
@@ -6,40 +6,65 @@ from ipaddress import IPv6Address
 from typing import Any
 
 from netlab.explain.model import PredictedPacket
-from netlab.explain.nft_rules import NOT_THERE, Facts
+from netlab.explain.nft_values import NOT_THERE, WORDS, Facts
 from netlab.kernel.nftables.nft import PROTOCOLS
 from netlab.kernel.rows import IPAddress
 from netlab.packets.packet import Part
 
-_HEADERS = frozenset({"ip", "ip6", "icmp", "icmpv6", "tcp", "udp", "arp"})
+_HEADERS = frozenset({"ip", "ip6", "icmp", "icmpv6", "tcp", "udp", "arp", "vlan", "sctp", "dccp"})
 _NUMBERS = {word: number for number, word in PROTOCOLS.items()}
+_TYPES = WORDS["ether type"]
+_ARP_OPERATIONS = WORDS["arp operation"]
 _SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
 """The prefix of a solicited-node multicast address (RFC 4291, 2.7.1); its last 24 bits are the address'."""
+_NO_INTERFACES = dict.fromkeys(("meta iif", "meta iifname", "meta oif", "meta oifname"), "")
+"""The kernel takes the empty name where a packet has no interface (nft_meta_store_ifname)."""
+_REPLIED, _FIRST = frozenset({"syn", "ack"}), frozenset({"syn"})
+
+
+def interfaces(came_in: str | None, out: str | None) -> Facts:
+    """Return the interfaces of a packet or frame at a hook."""
+    facts = dict(_NO_INTERFACES)
+    if came_in:
+        facts |= {"meta iif": came_in, "meta iifname": came_in}
+    if out:
+        facts |= {"meta oif": out, "meta oifname": out}
+    return facts
 
 
 def packet_facts(
     packet: PredictedPacket, came_in: str | None, out: str | None, state: str
 ) -> Facts:
-    """Return the facts of a packet at a hook; ports that are chosen at random are not among them."""
+    """Return the facts of a packet at a hook of IP's."""
+    link = dict(zip(("ether saddr", "ether daddr"), packet.macs or (), strict=False))
+    return {
+        **_content(packet),
+        **interfaces(came_in, out),
+        "ether": None if packet.macs else NOT_THERE,
+        **link,
+        "ct state": frozenset({state}),
+        "ct direction": "original" if packet.part is Part.REQUEST else "reply",
+        "meta mark": packet.mark,
+        **dict.fromkeys(("meta skuid", "meta skgid"), None if came_in is None else NOT_THERE),
+    }
+
+
+def _content(packet: PredictedPacket) -> dict[str, Any]:
+    """Return the facts of a packet that are the same everywhere; ports that are chosen at random are not
+    among them."""
     protocol = packet.probe.protocol
     if protocol == "icmp" and packet.version == 6:
         protocol = "icmpv6"
-    facts = {
-        **_ip_facts(packet.source, packet.target, packet.ttl, protocol),
-        # No interface has an empty name: `iifname != "eth0"` is true of a packet of the machine's own.
-        "meta iifname": came_in or "",
-        "meta iif": came_in or "",
-        "meta oifname": out or "",
-        "meta oif": out or "",
-        "ct state": frozenset({state}),
-    }
+    facts = _ip_facts(packet.source, packet.target, packet.ttl, protocol)
+    is_request = packet.part is Part.REQUEST
     if packet.probe.protocol == "icmp":
-        kind = "echo-request" if packet.part is Part.REQUEST else "echo-reply"
-        return {**facts, f"{protocol} type": kind}
+        kind = "echo-request" if is_request else "echo-reply"
+        return {**facts, f"{protocol} type": WORDS[f"{protocol} type"][kind], f"{protocol} code": 0}
     ports = {"sport": packet.source_port, "dport": packet.target_port}
-    return facts | {
-        f"{word} {end}": port for end, port in ports.items() for word in (protocol, "th")
-    }
+    facts |= {f"{word} {end}": port for end, port in ports.items() for word in (protocol, "th")}
+    return (
+        {**facts, "tcp flags": _FIRST if is_request else _REPLIED} if protocol == "tcp" else facts
+    )
 
 
 def connection_facts(first: PredictedPacket) -> Facts:
@@ -50,20 +75,48 @@ def connection_facts(first: PredictedPacket) -> Facts:
     return {f"ct original {key}": value for key, value in (ends | ports).items()}
 
 
+def packet_in_frame(packet: PredictedPacket) -> Facts:
+    """Return the facts of a packet that a frame carries."""
+    kind = "ip" if packet.version == 4 else "ip6"
+    return {**_content(packet), "ether type": _TYPES[kind]}
+
+
 def neighbour_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts, Facts]:
     """Return the facts of a neighbour solicitation for an address, and of its reply. Connection tracking
     leaves both alone."""
     group = IPv6Address(_SOLICITED | int(address) & 0xFFFFFF)
-    none = {f"meta {field}": NOT_THERE for field in ("iif", "iifname", "oif", "oifname")}
     asking, answering = (
         {
-            **none,
+            **_NO_INTERFACES,
             **_ip_facts(source, target, 255, "icmpv6"),
-            "icmpv6 type": f"nd-neighbor-{word}",
-            "meta mark": 0,
+            "icmpv6 type": WORDS["icmpv6 type"][f"nd-neighbor-{word}"],
+            "ether type": _TYPES["ip6"],
             "ct state": frozenset({"untracked"}),
+            "meta mark": 0,
         }
         for source, target, word in ((asker, group, "solicit"), (address, asker, "advert"))
+    )
+    return asking, answering
+
+
+def arp_facts(address: IPAddress, asker: IPAddress | None) -> tuple[Facts, Facts]:
+    """Return the facts of an ARP request for an address, and of its reply, without the MAC addresses."""
+    asking, answering = (
+        {
+            **dict.fromkeys(_HEADERS - {"arp"}, NOT_THERE),
+            "th": NOT_THERE,
+            "meta l4proto": NOT_THERE,
+            "meta protocol": _TYPES["arp"],
+            "ether type": _TYPES["arp"],
+            "arp htype": 1,
+            "arp ptype": _TYPES["ip"],
+            "arp hlen": 6,
+            "arp plen": 4,
+            "arp operation": _ARP_OPERATIONS[word],
+            "arp saddr ip": source,
+            "arp daddr ip": target,
+        }
+        for source, target, word in ((asker, address, "request"), (address, asker, "reply"))
     )
     return asking, answering
 
@@ -77,9 +130,10 @@ def _ip_facts(
     number = _NUMBERS[protocol]
     return {
         **dict.fromkeys(_HEADERS - {protocol, header}, NOT_THERE),
-        "meta protocol": header,
+        "meta protocol": _TYPES[header],
         "meta nfproto": "ipv6" if is_ipv6 else "ipv4",
         "meta l4proto": number,
+        f"{header} version": 6 if is_ipv6 else 4,
         f"{header} {'nexthdr' if is_ipv6 else 'protocol'}": number,
         f"{header} saddr": source,
         f"{header} daddr": target,

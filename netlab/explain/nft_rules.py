@@ -1,42 +1,53 @@
 """An evaluator of nftables' rules, for the vocabulary of simple ones. Pure.
 
-Works on libnftables' JSON (see libnftables-json(5)). A rule that uses a word
-that the evaluator does not know, and could match, makes the outcome `unknown`.
+Works on libnftables' JSON (see libnftables-json(5)). Where it is not known whether a packet meets a rule,
+both ways are followed: only if they end alike is the outcome certain, otherwise it is `unknown`.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Mapping, MutableMapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
 from enum import StrEnum
-from functools import reduce
-from ipaddress import ip_address, ip_network
+from functools import cached_property
 from typing import Any
 
+from netlab.explain import nft_values
+from netlab.explain.nft_values import NOT_THERE, Elements, Facts
 from netlab.frozen import frozen
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nft import RuleId
 from netlab.kernel.rows import IPAddress
 
-NOT_THERE = object()
-"""The value of a field that the packet does not have: no comparison with it is true."""
-
-Facts = MutableMapping[str, Any]
-"""Fields by nftables' names (`meta iifname`, `ip saddr`, `ct state`, …); a missing one is not known.
-
-Rules change the marks, `meta mark` and `ct mark`.
-
-A header's bare name (`tcp`) stands for all of its fields: it is there only if the header is not."""
-
 _HARMLESS = ("counter", "log")
-_MARKS = ("meta mark", "ct mark")
-"""Facts that rules may change."""
-_BITWISE = {"&": operator.and_, "|": operator.or_, "^": operator.xor}
-_COMPARE = {"<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge}
-_OF_FRAMES = ("bridge", "netdev", "arp")
-_ANY = "*"
-"""The element of a set or map that every value equals that no other element does."""
-_NAT = ("snat", "dnat", "masquerade", "redirect")
+_BY_CHANCE = ("limit", "quota", "ct count")
+"""Statements that let some packets on: which ones, what came before has decided."""
+_TRANSLATIONS = ("snat", "dnat", "masquerade", "redirect")
+_VERDICTS = (
+    "accept",
+    "drop",
+    "reject",
+    "return",
+    "continue",
+    "jump",
+    "goto",
+    "vmap",
+    *_TRANSLATIONS,
+)
+_KEPT = (
+    *("meta mark", "ct mark"),
+    *("ether saddr", "ether daddr", "arp saddr ether", "arp daddr ether"),
+)
+"""Fields whose change is kept in mind."""
+_OF_NO_ACCOUNT = ("meta nftrace", "meta priority", "tcp option")
+"""Fields that decide about no packet of a probe."""
+_UPDATE = re.compile(r"(?:add|update) (@\S+) \{ (.+?) : (.+) \}")
+"""A statement for which libnftables 1.0 has no JSON, but its text."""
+_FIELD = re.compile(r"(\w+) (\S.*)")
+_NAT_PRIORITIES = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
+_DEEPEST = 16
+"""The jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
 
 
 class HookVerdict(StrEnum):
@@ -57,17 +68,44 @@ class Translation:
     address: IPAddress | None
     """None: the machine's own (masquerade, redirect), or it is left as it is."""
     port: int | None
-    rule: str
+    rule: str = field(compare=False)
 
 
 @frozen
 class HookOutcome:
-    """The effect of one hook's rules on a packet."""
+    """The effect of one base chain's rules on a packet."""
 
     end: HookVerdict
     by: str = ""
     """Table, chain, and the rule or policy that decided; empty if none had to."""
     translation: Translation | None = None
+    changes: Facts = field(default_factory=dict)
+    """Fields that rules have set; None: it is not known to what."""
+    doubt: str = ""
+    """A rule of which it is not known whether the packet meets it, if that has led here."""
+
+
+@frozen
+class _Way:
+    """A packet under way in a chain."""
+
+    changes: Facts = field(default_factory=dict)
+    doubt: str = ""
+
+    def at(self, end: HookVerdict, by: str, translation: Translation | None = None) -> HookOutcome:
+        """Return the outcome if the packet's way ends here."""
+        return HookOutcome(end, by, translation, self.changes, self.doubt)
+
+
+@frozen
+class _Result:
+    """All that may become of a packet by a rule or a chain."""
+
+    ends: tuple[HookOutcome, ...] = ()
+    on: _Way | None = None
+    """The way of a packet that goes on behind it; None if none does."""
+    back: _Way | None = None
+    """The way of one that returns to the chain that jumped."""
 
 
 @frozen
@@ -85,176 +123,215 @@ class ParsedRuleset:
         """Return the objects of a kind: `chain`, `rule`, `set`, …"""
         return [item[kind] for item in self.document if kind in item]
 
-    @property
+    @cached_property
     def tracks(self) -> bool:
         """True if connection tracking is on: some rule needs it."""
         return any(chain.get("type") == "nat" for chain in self.kinds("chain")) or any(
             "'ct'" in str(rule["expr"]) for rule in self.kinds("rule")
         )
 
-    def beyond(self) -> str:
-        """Return a chain that sees frames before IP does, which is not worked out here; empty if there is
-        none."""
-        chains = [
+    @cached_property
+    def _base_chains(self) -> list[Mapping[str, Any]]:
+        """The chains that the kernel calls, in its order: of one priority, the newest comes first
+        (nf_hook_entries_grow)."""
+        newest_first = [
             chain
-            for chain in self.kinds("chain")
-            if chain["family"] in _OF_FRAMES or chain.get("hook") in ("ingress", "egress")
+            for chain in self.kinds("chain")[::-1]
+            if "hook" in chain and (chain["family"], chain["table"]) not in self.dormant
         ]
-        return f"{chains[0]['family']} {chains[0]['table']} {chains[0]['name']}" if chains else ""
+        return sorted(newest_first, key=lambda chain: (priority_of(chain), int(chain["prio"])))
 
-    def at(self, hook: str, facts: Facts) -> HookOutcome:
-        """Return the outcome of a hook: of all base chains there, in the order of their priorities."""
-        result = HookOutcome(HookVerdict.ACCEPT)
-        for chain in self.chains(hook, facts):
-            outcome = self.met(chain, facts)
-            if outcome and outcome.end is not HookVerdict.ACCEPT:
-                return outcome
-            if outcome:
-                translation = outcome.translation or result.translation
-                result = HookOutcome(HookVerdict.ACCEPT, outcome.by, translation)
-        return result
-
-    def chains(self, hook: str, facts: Facts) -> list[Mapping[str, Any]]:
-        """Return the base chains that a packet meets at a hook, in the order of their priorities."""
-        new = "new" in _several(facts.get("ct state"))
-        version = "ip6" if facts.get("meta nfproto") == "ipv6" else "ip"
-        chains = [
-            chain
-            for chain in self.kinds("chain")
-            if chain.get("hook") == hook
-            and chain["family"] in ("inet", version)
-            and (new or chain["type"] != "nat")
-            and (chain["family"], chain["table"]) not in self.dormant
-        ]
-        return sorted(chains, key=lambda chain: int(chain["prio"]))
-
-    def met(self, chain: Mapping[str, Any], facts: Facts) -> HookOutcome | None:
-        """Return the outcome of a base chain; None if no rule decides, and the packet goes on."""
-        outcome = self._through(chain, facts, 0)
-        policy = chain.get("policy", "accept")
-        if outcome is None and policy != "accept":
-            return HookOutcome(HookVerdict(policy), f"{_name(chain)}: policy {policy}")
-        return outcome
-
-    def _through(self, chain: Mapping[str, Any], facts: Facts, depth: int) -> HookOutcome | None:
-        """Return the outcome of a chain's rules; None if the packet comes out at its end."""
-        if depth > 16:
-            return HookOutcome(HookVerdict.UNKNOWN, f"{_name(chain)}: jumps too deep")
+    @cached_property
+    def _rules(self) -> Mapping[tuple[str, str, str], list[Mapping[str, Any]]]:
+        """Family, table and name of each chain to its rules."""
+        rules: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
         for rule in self.kinds("rule"):
-            if all(rule[rule_key] == chain[chain_key] for rule_key, chain_key in _OF):
-                outcome = self._meet(rule, facts, depth)
-                if outcome is _RETURN:
-                    return None
-                if isinstance(outcome, HookOutcome):
-                    return outcome
-        return None
+            rules.setdefault((rule["family"], rule["table"], rule["chain"]), []).append(rule)
+        return rules
 
-    def _meet(
-        self, rule: Mapping[str, Any], facts: Facts, depth: int
-    ) -> HookOutcome | object | None:
-        """Return the outcome of a rule, or `_RETURN`; None if it does not decide about this packet."""
-        sure = True
+    def chain(self, text: str) -> Mapping[str, Any] | None:
+        """Return the base chain that is written `FAMILY TABLE NAME`."""
+        return next((chain for chain in self._base_chains if _whole_name(chain) == text), None)
+
+    def at(self, hook: str, version: int) -> list[Mapping[str, Any]]:
+        """Return the base chains that packets of a version of IP meet at a hook, in their order."""
+        return self.of_family(hook, "inet", "ip6" if version == 6 else "ip")
+
+    def of_family(self, hook: str, *families: str) -> list[Mapping[str, Any]]:
+        """Return the base chains of some families at a hook, in their order."""
+        return [
+            chain
+            for chain in self._base_chains
+            if chain["hook"] == hook and chain["family"] in families
+        ]
+
+    def met(self, chain: Mapping[str, Any], facts: Facts) -> HookOutcome:
+        """Return the outcome of a base chain, its policy included."""
+        result = self._through(chain, _Way(), facts, 0)
+        ends = [*result.ends]
+        if remaining := _merged(result.on, result.back):
+            policy = HookVerdict(chain.get("policy", "accept"))
+            by = "" if policy is HookVerdict.ACCEPT else f"{_name(chain)}: policy {policy}"
+            ends.append(remaining.at(policy, by))
+        return _certain(ends)
+
+    def _through(self, chain: Mapping[str, Any], way: _Way, facts: Facts, depth: int) -> _Result:
+        """Return all that may become of a packet by a chain's rules."""
+        if depth > _DEEPEST:
+            text = f"{_name(chain)}: jumps too deep"
+            return _Result((way.at(HookVerdict.UNKNOWN, text),))
+        ends: list[HookOutcome] = []
+        on: _Way | None = way
+        back: _Way | None = None
+        for rule in self._rules.get((chain["family"], chain["table"], chain["name"]), ()):
+            if on is None:
+                break
+            result = self._meet(rule, on, facts, depth)
+            ends += result.ends
+            on, back = result.on, _merged(back, result.back)
+        return _Result(tuple(ends), on, back)
+
+    def _meet(self, rule: Mapping[str, Any], way: _Way, facts: Facts, depth: int) -> _Result:
+        """Return all that may become of a packet by a rule."""
+        elements = self._elements_for(rule, facts)
+        passed, by_the_side = way, None
+        """The packet's way if all has fitted until now, and if something may not have."""
         for part in rule["expr"]:
             # A statement that has no JSON in a version of libnftables is there as text, or as nothing.
             ((word, value),) = part.items() if isinstance(part, dict) else (("", part),)
+            known = {**facts, **passed.changes}
+            fits: bool | None = True
             if word == "match":
-                holds = self._holds(value, facts, rule)
-                if holds is False:
-                    return None
-                sure = sure and holds is not None
-            elif word in _HARMLESS or _only_traces(word, value):
-                continue
-            elif word == "mangle" and (mark := _key(value["key"])) in _MARKS:
-                to = _fact(value["value"], facts)
-                facts[mark] = to if sure or to == facts.get(mark) else None
-            else:
-                text = self._text(rule)
-                if not sure:
-                    return HookOutcome(HookVerdict.UNKNOWN, text)
-                outcome = self._verdict(word, value, rule, facts, depth)
-                if outcome is not None:
-                    return outcome
-        return None
+                fits = nft_values.holds(value, known, elements)
+            elif word in _BY_CHANCE:
+                fits = None
+            elif word in _VERDICTS:
+                result = self._verdict(word, value, rule, passed, facts, depth)
+                return self._with_side_way(result, by_the_side, rule)
+            elif word not in _HARMLESS:
+                changes = self._changes(word, value, rule, known)
+                if changes is None:
+                    unknown = passed.at(HookVerdict.UNKNOWN, self._text(rule))
+                    return self._with_side_way(_Result((unknown,)), by_the_side, rule)
+                fits = NOT_THERE not in changes.values()
+                if fits:
+                    passed = replace(passed, changes={**passed.changes, **changes})
+            if fits is False:
+                return _Result(on=_merged(by_the_side, passed))
+            if fits is None:
+                by_the_side = _merged(by_the_side, passed)
+        return _Result(on=_merged(by_the_side, passed))
+
+    def _with_side_way(
+        self, result: _Result, by_the_side: _Way | None, rule: Mapping[str, Any]
+    ) -> _Result:
+        """Return a result to which comes that the packet may not have met the rule."""
+        if by_the_side is None:
+            return result
+        text = self._text(rule)
+        doubtful = tuple(replace(end, doubt=end.doubt or text) for end in result.ends)
+        side_way = replace(by_the_side, doubt=by_the_side.doubt or text)
+        return _Result(doubtful, _merged(side_way, result.on), result.back)
 
     def _verdict(
-        self, word: str, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
-    ) -> HookOutcome | object | None:
-        """Return the outcome of a statement, or `_RETURN`; None if the rule goes on behind it."""
+        self,
+        word: str,
+        value: Any,
+        rule: Mapping[str, Any],
+        way: _Way,
+        facts: Facts,
+        depth: int,
+    ) -> _Result:
+        """Return all that may become of a packet by a statement that decides."""
         text = self._text(rule)
         if word in ("accept", "drop", "reject"):
-            return HookOutcome(HookVerdict(word), text)
-        if word in _NAT:
-            return _translated(word, value or {}, text, facts)
+            return _Result((way.at(HookVerdict(word), text),))
+        if word in _TRANSLATIONS:
+            known = {**facts, **way.changes}
+            return _Result((_translated(word, value or {}, text, known, way),))
         if word == "return":
-            return _RETURN
+            return _Result(back=way)
         if word == "continue":
-            return None
-        if word in ("jump", "goto") and (chain := self._of_table("chain", rule, value["target"])):
-            outcome = self._through(chain, facts, depth + 1)
-            return outcome if outcome or word == "jump" else _RETURN
+            return _Result(on=way)
         if word == "vmap":
-            return self._mapped(value, rule, facts, depth)
-        return HookOutcome(HookVerdict.UNKNOWN, text)
+            return self._mapped(value, rule, way, facts, depth)
+        chain = self._of_table("chain", rule, value["target"])
+        if chain is None:
+            return _Result((way.at(HookVerdict.UNKNOWN, text),))
+        result = self._through(chain, way, facts, depth + 1)
+        remaining = _merged(result.on, result.back)
+        if word == "goto":
+            return _Result(result.ends, back=remaining)
+        return _Result(result.ends, on=remaining)
 
     def _mapped(
-        self, value: Any, rule: Mapping[str, Any], facts: Facts, depth: int
-    ) -> HookOutcome | object | None:
-        """Return the outcome of a verdict map; None if it has no element for the packet."""
-        fact = _fact(value["key"], facts)
-        pairs = value["data"].get("set") if isinstance(value["data"], dict) else None
-        if fact is NOT_THERE:
+        self, value: Any, rule: Mapping[str, Any], way: _Way, facts: Facts, depth: int
+    ) -> _Result:
+        """Return all that may become of a packet by a verdict map."""
+        known, elements = {**facts, **way.changes}, self._elements_for(rule, facts)
+        found = nft_values.value(value["key"], known, elements)
+        data = value["data"]
+        pairs = data.get("set") if isinstance(data, dict) else elements(data)
+        if found is NOT_THERE:
+            return _Result(on=way)
+        pair = None
+        if found is not None and pairs is not None:
+            field_name = nft_values.key(value["key"])
+            pair = nft_values.chosen(field_name, found, pairs, elements)
+        if pair is None:
+            return _Result((way.at(HookVerdict.UNKNOWN, self._text(rule)),))
+        if pair is NOT_THERE:
+            return _Result(on=way)
+        ((word, argument),) = pair[1].items()
+        return self._verdict(word, argument, rule, way, facts, depth)
+
+    def _changes(
+        self, word: str, value: Any, rule: Mapping[str, Any], facts: Facts
+    ) -> Facts | None:
+        """Return what a statement sets, by its key: `NOT_THERE` if it finds nothing, and the rule ends with
+        it. None for a statement that is not understood."""
+        if word == "" and isinstance(value, str) and (update := _UPDATE.fullmatch(value)):
+            name, source, data = update.groups()
+            pair = [_expression(text) for text in (source, data)]
+            return self._put(name, pair, rule, facts)
+        if word in ("set", "map") and not value.get("stmt") and value.get("op") != "delete":
+            sources = [value["elem"], *([value["data"]] if word == "map" else [])]
+            return self._put(value[word], sources, rule, facts)
+        if word == "notrack":
+            return {"ct state": frozenset({"untracked"})}
+        if word != "mangle":
             return None
-        if fact is None or pairs is None:
-            return HookOutcome(HookVerdict.UNKNOWN, self._text(rule))
-        for element, verdict in sorted(pairs, key=lambda pair: bool(pair[0] == _ANY)):
-            equal = self._equal(fact, element, rule)
-            if equal is None:
-                return HookOutcome(HookVerdict.UNKNOWN, self._text(rule))
-            if equal:
-                ((word, argument),) = verdict.items()
-                return self._verdict(word, argument, rule, facts, depth)
-        return None
-
-    def _holds(self, match: Any, facts: Facts, rule: Mapping[str, Any]) -> bool | None:
-        """Return whether a comparison is true; None if that is not known."""
-        fact, operation, right = _fact(match["left"], facts), match["op"], match["right"]
-        if fact is None:
+        name = nft_values.key(value["key"])
+        if name in _OF_NO_ACCOUNT or "tcp option" in value["key"]:
+            return {}
+        if name not in _KEPT:
             return None
-        if fact is NOT_THERE:
-            return False
-        compare = _COMPARE.get(operation)
-        if compare:
-            return bool(compare(fact, right)) if _is_number(fact, right) else None
-        if isinstance(right, list) and operation == "==":
-            return None  # Several flags at once.
-        equal = self._equal(fact, right, rule)
-        if equal is None or operation in ("==", "in"):
-            return equal
-        return not equal if operation == "!=" else None
+        return {name: nft_values.value(value["value"], facts, self._elements_for(rule, facts))}
 
-    def _equal(self, fact: Any, right: Any, rule: Mapping[str, Any]) -> bool | None:
-        """Return whether a fact is the right side of a comparison, or one of its elements; None if that is
-        not known."""
-        elements = self._elements(right, rule)
-        if elements is not None:
-            answers = [self._equal(fact, element, rule) for element in elements]
-            return True if True in answers else None if None in answers else False
-        if not isinstance(right, dict):
-            return True if right == _ANY else _same(fact, right)
-        if "elem" in right:  # With a comment, a counter or a time-out.
-            return self._equal(fact, right["elem"].get("val"), rule)
-        return _within(fact, right)
+    def _put(
+        self, name: str, sources: Sequence[Any], rule: Mapping[str, Any], facts: Facts
+    ) -> Facts:
+        """Return a named set or map with an element that a rule puts into it."""
+        elements = self._elements_for(rule, facts)
+        element = [nft_values.value(_bare(source), facts, elements) for source in sources]
+        if NOT_THERE in element:
+            return {"": NOT_THERE}
+        key = _set_key(rule, name)
+        learnt = facts.get(key, ())
+        unknown = learnt is None or None in element
+        return {key: None if unknown else (*learnt, element if len(element) > 1 else element[0])}
 
-    def _elements(self, right: Any, rule: Mapping[str, Any]) -> list[Any] | None:
-        """Return the elements of a set, written there or by its name; None for a single value."""
-        if isinstance(right, list):
-            return right
-        if isinstance(right, dict) and "set" in right:
-            return right["set"] if isinstance(right["set"], list) else [right["set"]]
-        if isinstance(right, str) and right.startswith("@"):
-            named = self._of_table("set", rule, right[1:])
-            return list(named.get("elem", [])) if named else [None]  # Not known.
-        return None
+    def _elements_for(self, rule: Mapping[str, Any], facts: Facts) -> Elements:
+        """Return the function that has the elements of the sets and maps of a rule's table."""
+
+        def elements(name: str) -> Sequence[Any] | None:
+            learnt = facts.get(_set_key(rule, name), ())
+            named = self._of_table("set", rule, name[1:]) or self._of_table("map", rule, name[1:])
+            if learnt is None or named is None:
+                return None
+            return [*reversed(learnt), *named.get("elem", ())]
+
+        return elements
 
     def _of_table(self, kind: str, rule: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
         """Return the chain or set that a rule means by a name: it is of the rule's table."""
@@ -270,100 +347,83 @@ class ParsedRuleset:
         return f"{rule['table']} {rule['chain']}: {words}"
 
 
-_OF = (("family", "family"), ("table", "table"), ("chain", "name"))
-"""Keys of a rule, and the keys of its chain that have the same values."""
-_RETURN = object()
-"""The outcome of a rule that returns to the chain that jumped."""
+def _merged(first: _Way | None, second: _Way | None) -> _Way | None:
+    """Return a way that is one of two: what they do not agree about is not known."""
+    if first is None or second is None:
+        return first or second
+    keys = first.changes.keys() | second.changes.keys()
+    changes = {
+        key: first.changes[key]
+        if first.changes.get(key, NOT_THERE) == second.changes.get(key, NOT_THERE)
+        else None
+        for key in keys
+    }
+    return _Way(changes, first.doubt or second.doubt)
+
+
+def _certain(ends: Sequence[HookOutcome]) -> HookOutcome:
+    """Return the one outcome that several possible ones come to; an unknown one if they differ."""
+    for end in ends:
+        if end.end is HookVerdict.UNKNOWN:
+            return end
+    first, *others = ends
+    if not others:
+        return first
+    if any((end.end, end.translation) != (first.end, first.translation) for end in others):
+        doubt = next((end.doubt for end in ends if end.doubt), first.by)
+        return HookOutcome(HookVerdict.UNKNOWN, doubt)
+    way: _Way | None = None
+    for end in ends:
+        way = _merged(way, _Way(end.changes))
+    texts = dict.fromkeys(end.by for end in ends)
+    by = "" if first.end is HookVerdict.ACCEPT else " / ".join(texts)
+    return replace(first, by=by, changes=way.changes if way else {}, doubt="")
+
+
+def priority_of(chain: Mapping[str, Any]) -> int:
+    """Return the priority at which the kernel calls a base chain. All NAT of a hook has the same
+    (nf_nat_ipv4_ops), whatever the chain says."""
+    if chain["type"] == "nat":
+        return _NAT_PRIORITIES.get(chain["hook"], 0)
+    return int(chain["prio"])
 
 
 def _name(chain: Mapping[str, Any]) -> str:
     return f"{chain['table']} {chain['name']}"
 
 
-def _key(left: Any) -> str:
-    """Return the key of a fact: `meta iifname`, `ip saddr`, …; empty, which no fact has, for anything
-    else."""
-    match left:
-        case {"meta": {"key": str(field), **further}} if not further:
-            return f"meta {field}"
-        case {"ct": {"key": str(field), **further}} if not further:
-            return f"ct {field}"
-        case {"ct": {"key": str(field), "dir": str(direction), **further}} if not further:
-            return f"ct {direction} {field}"
-        case {"payload": {"protocol": str(header), "field": str(field), **further}} if not further:
-            return f"{header} {field}"
-        case {"fib": {"flags": str() | list() as flags, "result": str(result), **further}} if (
-            not further
-        ):
-            # One flag alone is no list in newer versions of nft.
-            return f"fib {flags if isinstance(flags, str) else ' '.join(flags)} {result}"
-    return ""
+def _whole_name(chain: Mapping[str, Any]) -> str:
+    return f"{chain['family']} {chain['table']} {chain['name']}"
 
 
-def _fact(left: Any, facts: Facts) -> Any:
-    if isinstance(left, int):
-        return left
-    for word, operation in _BITWISE.items() if isinstance(left, dict) else ():
-        if word in left:
-            parts = [_fact(part, facts) for part in left[word]]
-            return reduce(operation, parts) if _is_number(*parts) else None
-    key = _key(left)
-    return facts.get(key, facts.get(key.partition(" ")[0]))
+def _set_key(rule: Mapping[str, Any], name: str) -> str:
+    return f"@{rule['family']} {rule['table']} {name.removeprefix('@')}"
 
 
-def _only_traces(word: str, value: Any) -> bool:
-    return word == "mangle" and _key(value.get("key")) == "meta nftrace"
+def _bare(element: Any) -> Any:
+    """Return an element without its time-out, comment or counter."""
+    return element["elem"]["val"] if isinstance(element, dict) and "elem" in element else element
 
 
-def _within(fact: Any, right: Mapping[str, Any]) -> bool | None:
-    """Return whether a fact is in a subnet or a range; None of anything else."""
-    match right:
-        case {"prefix": {"addr": str(start), "len": int(length)}} if isinstance(fact, IPAddress):
-            return fact in ip_network((start, length))
-        case {"range": [str(low), str(high)]} if isinstance(fact, IPAddress):
-            first, last = _address(low), _address(high)
-            ordered = first and last and first.version == last.version == fact.version
-            return int(first) <= int(fact) <= int(last) if first and last and ordered else None
-        case {"range": [low, high]} if _is_number(fact, low) and _is_number(fact, high):
-            return bool(low <= fact <= high)
-    return None
+def _expression(text: str) -> Any:
+    """Return a field that is written as text, such as `ip saddr`, as JSON has it."""
+    match = _FIELD.fullmatch(text.strip())
+    if not match:
+        return text.strip()
+    header, name = match.groups()
+    if header == "meta":
+        return {"meta": {"key": name}}
+    return {"payload": {"protocol": header, "field": name}}
 
 
-def _same(fact: Any, value: Any) -> bool | None:
-    """Return whether a fact is a single value; None if they are not of one kind, as a number and a name."""
-    if isinstance(fact, IPAddress):
-        address = _address(value)
-        return address == fact if address and address.version == fact.version else None
-    if isinstance(value, str) and isinstance(fact, frozenset):
-        return value in fact
-    if isinstance(value, str) and isinstance(fact, str):
-        return fact.startswith(value[:-1]) if value.endswith("*") else fact == value
-    if isinstance(value, bool) and isinstance(fact, bool):  # `fib … oif missing` is false.
-        return fact == value
-    return bool(fact == value) if _is_number(fact, value) else None
-
-
-def _is_number(*values: Any) -> bool:
-    return all(isinstance(value, int) and not isinstance(value, bool) for value in values)
-
-
-def _address(text: Any) -> IPAddress | None:
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
-
-
-def _several(fact: Any) -> frozenset[str]:
-    return fact if isinstance(fact, frozenset) else frozenset()
-
-
-def _translated(word: str, value: Mapping[str, Any], text: str, facts: Facts) -> HookOutcome:
+def _translated(
+    word: str, value: Mapping[str, Any], text: str, facts: Facts, way: _Way
+) -> HookOutcome:
     """Return the outcome of a NAT statement: unknown if its address or port is."""
     address, port = value.get("addr"), value.get("port")
     if isinstance(address, dict):  # `snat to ip daddr`: a field of the packet itself.
-        address = facts.get(_key(address))
-    translated = _address(address)
+        address = nft_values.value(address, facts, lambda _: None)
+    translated = nft_values.address(address)
     if ("addr" in value and translated is None) or not isinstance(port, int | None):
-        return HookOutcome(HookVerdict.UNKNOWN, text)
-    return HookOutcome(HookVerdict.ACCEPT, text, Translation(word, translated, port, text))
+        return way.at(HookVerdict.UNKNOWN, text)
+    return way.at(HookVerdict.ACCEPT, text, Translation(word, translated, port, text))

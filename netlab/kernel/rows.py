@@ -198,6 +198,8 @@ class Socket:
     """It takes no IPv4, though its address is IPv6's unspecified one."""
     uid: int | None = None
     """The user whose it is; None if that was not read."""
+    full: bool = False
+    """Its queue has no room for more: of connections that the program is to accept, or of datagrams."""
 
     @property
     def loopback(self) -> bool:

@@ -237,6 +237,7 @@ class connection_msg(nfgen_msg):  # noqa: N801
 
 # linux/sock_diag.h, net/tcp_states.h: pyroute2 has them, behind asyncio.
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY = 4, 20
+INET_DIAG_SKMEMINFO = 7
 TCP_CLOSE, TCP_LISTEN = 7, 10
 _SOCKET_ENDS = (("ports", "4s"), ("addresses", "32s"), ("interface", "I"), ("cookie", "8s"))
 
@@ -261,7 +262,12 @@ class inet_diag_msg(nlmsg):  # noqa: N801
         *(("family", "B"), ("state", "B"), ("timer", "B"), ("retrans", "B"), *_SOCKET_ENDS),
         *(("expires", "I"), ("rqueue", "I"), ("wqueue", "I"), ("uid", "I"), ("inode", "I")),
     )
-    nla_map = ((11, "INET_DIAG_SKV6ONLY", "uint8"),)
+    nla_map = ((7, "INET_DIAG_SKMEMINFO", "memory"), (11, "INET_DIAG_SKV6ONLY", "uint8"))
+
+    class memory(nla):  # noqa: N801
+        """The memory of a socket's queues, in bytes: SK_MEMINFO_*."""
+
+        fields = (("received", "I"), ("receive_limit", "I"))
 
 
 # linux/pkt_sched.h and pkt_cls.h

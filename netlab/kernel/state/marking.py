@@ -6,7 +6,7 @@ import re
 
 from netlab.frozen import frozen
 from netlab.kernel import files
-from netlab.kernel.netlink.objects import queues
+from netlab.kernel.netlink.objects import traffic_control
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import FIRST_PRIORITY
@@ -37,5 +37,6 @@ def read(pool: NamespacePool, namespace: str) -> Marking:
         chain.hook in ("ingress", "egress") or chain.priority < FIRST_PRIORITY
         for chain in nft.base_chains(listing).values()
     )
-    filtered = queues.has_ingress(pool.netlink(namespace))
+    queues = traffic_control.read_queues(pool.netlink(namespace))
+    filtered = any(queue.holds_filters_only for queue in queues)
     return Marking(by_rules, legacy or filtered or (by_rules and early))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from netlab.kernel import files
 from netlab.kernel.namespaces import netns
-from netlab.kernel.netlink.objects import bindings
-from netlab.kernel.netlink.objects.bindings import Binding
+from netlab.kernel.netlink.objects import socket_details
+from netlab.kernel.netlink.objects.socket_details import SocketDetails
 from netlab.kernel.rows import IPAddress, Names, Socket
 
 _NET = "/proc/thread-self/net"
@@ -27,49 +28,65 @@ def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
             tables[name] = tuple(_listening_sockets())
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
-        name: tuple(
-            Socket(protocol, address, port, holder[0], holder[1], unread, uid=uid)
-            for protocol, address, port, inode, unread, uid in entries
-            for holder in [holders.get(inode, (None, "?"))]
-        )
+        name: tuple(_with_holder(inode, socket, holders) for inode, socket in entries)
         for name, entries in tables.items()
     }
 
 
-def read_bound(namespace: str, interfaces: Names) -> tuple[Socket, ...]:
-    """Read a namespace's listening sockets with the interfaces that they are bound to, without their
-    processes. `interfaces`: their names by number. Raises KernelError if it is gone."""
+def read_bound(
+    namespace: str, interfaces: Names, with_processes: bool = False
+) -> tuple[Socket, ...]:
+    """Read a namespace's listening sockets with the interfaces that they are bound to, and whether their
+    queues are full. `interfaces`: their names by number. Raises KernelError if it is gone."""
     with netns.inside(namespace):
-        bound = {str(binding.inode): binding for binding in bindings.read()}
+        details = {str(entry.inode): entry for entry in socket_details.read()}
         entries = list(_listening_sockets())
-    free = Binding(0, 0, False)
+    inode = netns.inode(namespace) if with_processes else None
+    holders = _holders({inode}) if inode else {}
     return tuple(
-        Socket(
-            *(protocol, address, port, None, "?", unread),
-            interfaces.get(binding.index, ""),
-            binding.only_ipv6,
-            uid,
+        replace(
+            _with_holder(number, socket, holders),
+            interface=interfaces.get(known.interface, ""),
+            only_ipv6=known.only_ipv6,
+            full=known.full,
         )
-        for protocol, address, port, inode, unread, uid in entries
-        for binding in [bound.get(inode, free)]
+        for number, socket in entries
+        for known in [details.get(number, _NO_DETAILS)]
     )
+
+
+_NO_DETAILS = SocketDetails(0, 0, False, False)
+
+
+def _with_holder(inode: str, socket: Socket, holders: Mapping[str, tuple[int, str]]) -> Socket:
+    """Return a socket with process and program, where they are among `holders`."""
+    if inode not in holders:
+        return socket
+    pid, program = holders[inode]
+    return replace(socket, pid=pid, program=program)
 
 
 def has_udp_port(namespace: str, port: int) -> bool:
     """Return whether a program in the namespace waits for IPv4 datagrams to a port."""
     with netns.inside(namespace):
-        return any(entry[0] == "udp" and entry[2] == port for entry in _listening_sockets())
+        return any(
+            (socket.protocol, socket.port) == ("udp", port) for _, socket in _listening_sockets()
+        )
 
 
-def _listening_sockets() -> Iterator[tuple[str, IPAddress, int, str, int, int]]:
-    """Yield protocol, address, port, inode, unread bytes and user of the present namespace's listening
-    sockets."""
+def _listening_sockets() -> Iterator[tuple[str, Socket]]:
+    """Yield the present namespace's listening sockets by their inodes, without their processes."""
     for protocol, version in _used_protocols():
         for fields in listening_entries(protocol + version):
             address, _, port = fields[1].partition(":")
             unread = int(fields[4].partition(":")[2], 16)
-            port_number, uid = int(port, 16), int(fields[7])
-            yield protocol, _address(address), port_number, fields[9], unread, uid
+            yield (
+                fields[9],
+                Socket(
+                    *(protocol, _address(address), int(port, 16), None, "?", unread),
+                    uid=int(fields[7]),
+                ),
+            )
 
 
 def listening_entries(table: str) -> Iterator[list[str]]:

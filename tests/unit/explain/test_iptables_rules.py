@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from netlab.explain.nft_rules import NOT_THERE, HookOutcome, ParsedRuleset
+from netlab.explain.nft_rules import HookOutcome, ParsedRuleset
+from netlab.explain.nft_values import NOT_THERE
 from netlab.kernel.nftables import xt
 from netlab.kernel.nftables.iptables_save import parse
 from netlab.kernel.nftables.nft import PROTOCOLS
+from tests.unit.explain.rules import at
 from tests.unit.kernel.iptables import DOCKER, FIREWALLD, UFW
 
 _NUMBERS = {word: number for number, word in PROTOCOLS.items()}
@@ -36,7 +38,7 @@ def packet(protocol: str, target: str, state: str = "new", **more: Any) -> dict[
 
 def met(text: str, hook: str, facts: dict[str, Any], tool: str = "iptables-legacy") -> HookOutcome:
     rulesets = [parse(text, tool)]
-    return ParsedRuleset(xt.as_nftables(rulesets), xt.texts(rulesets)).at(hook, facts)
+    return at(ParsedRuleset(xt.as_nftables(rulesets), xt.texts(rulesets)), hook, facts)
 
 
 def tcp(target: str, port: int, **more: Any) -> dict[str, Any]:
@@ -111,7 +113,7 @@ ETHERNET = {"meta_iifname": "eth0"}
         (tcp("10.0.0.9", 23, **ETHERNET), "drop"),
         (tcp("10.0.0.9", 23, meta_iifname="lo"), "accept"),
         (tcp("10.0.0.9", 23, state="established", **ETHERNET), "accept"),
-        (tcp("10.0.0.9", 23, state="invalid", **ETHERNET), "unknown"),
+        (tcp("10.0.0.9", 23, state="invalid", **ETHERNET), "drop"),
         (packet("icmp", "10.0.0.9", icmp_type="echo-request", **ETHERNET), "accept"),
         (packet("icmp", "10.0.0.9", icmp_type="echo-reply", **ETHERNET), "drop"),
         (tcp("10.0.0.9", 2222, **ETHERNET), "unknown"),

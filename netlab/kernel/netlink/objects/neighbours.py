@@ -10,6 +10,7 @@ from pyroute2.config import AF_BRIDGE
 from pyroute2.netlink.rtnl import RTM_DELNEIGH, RTM_GETNEIGH
 from pyroute2.netlink.rtnl.ndmsg import (
     NTF_MASTER,
+    NTF_PROXY,
     NTF_SELF,
     NUD_NOARP,
     NUD_PERMANENT,
@@ -35,6 +36,7 @@ _TICKS_PER_SECOND = 100
 _FAMILY = Reader(ndmsg, ("family",))
 """The first field of every message of rtnetlink."""
 _EVERY = Template(ndmsg, {"family": codec.octet("family")})
+_PROXIES = Template(ndmsg, {"family": AF_UNSPEC, "flags": NTF_PROXY})
 _STATES: dict[int, str] = {number: word for word, number in states.items()}
 
 
@@ -103,6 +105,19 @@ def decode(message: bytes) -> KernelNeighbour | None:
         return None
     mac = attributes.get("NDA_LLADDR", b"").hex(":")
     return KernelNeighbour(index, ip_address(address), mac, state)
+
+
+def read_proxies(netlink: Netlink) -> list[tuple[int, IPAddress]]:
+    """Read the addresses of others for which the namespace's machine answers (`ip neighbour add proxy`), by
+    the number of the interface; 0: on each. Raises Refused."""
+    messages = netlink.dump(_PROXIES.fill(), RTM_GETNEIGH)
+    proxies = []
+    for message in messages:
+        family, index, _ = _MESSAGE.fields(message)
+        address = _MESSAGE.attributes(message).get("NDA_DST")
+        if family in VERSIONS and address is not None:
+            proxies.append((index, ip_address(address)))
+    return proxies
 
 
 def read_fdb(netlink: Netlink) -> list[ForwardingEntry]:
