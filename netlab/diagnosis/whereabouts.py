@@ -64,12 +64,14 @@ class Whereabouts:
     ) -> Message | None:
         """Return who has an address, on which network, behind which machine as seen from `start`.
 
-        None: several have it. `past` are machines that have passed on a request from there as it was.
+        None: several have it, or a machine that is gone had it. `past` are machines that have passed on a
+        request from there as it was.
         """
         owner = self.owner(address, meant)
         if owner is None:
-            is_owned = str(address) in self.lab.owners.interfaces
-            return None if is_owned else Message("nobody has that address")
+            gone = self.lab.netmap.gone.values()
+            had = str(address) in self.lab.owners.interfaces.keys() | frozenset().union(*gone)
+            return None if had else Message("nobody has that address")
         network = self.network_name(owner)
         text = Message(
             N_("{owner} has that address, on {network}")

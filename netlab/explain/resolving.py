@@ -305,8 +305,7 @@ class Resolving(Cables):
         """Return where an address is for which a node asks in vain, and who led the packet there."""
         whereabouts = self.model.whereabouts
         if address == packet.target:
-            lead = self.leads(packet.part).away
-            if lead and lead.node == node:
+            if lead := self.leads(packet.part).away:
                 return lead.text
             first = self.onward[packet.part][0].address
             is_forwarded = packet.part is Part.REQUEST and address != first
