@@ -13,7 +13,7 @@ from netlab.diagnosis.answers import answered, answered_as_another
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.cause import Diagnosis, look_at
 from netlab.diagnosis.endings import end_of, never_left, reply_lost
-from netlab.diagnosis.evidence import ProbeEvidence, version_of
+from netlab.diagnosis.evidence import ProbeEvidence, leads_of, version_of
 from netlab.diagnosis.findings import unknown
 from netlab.diagnosis.programs import lost_reply, unanswered_connection
 from netlab.diagnosis.reports import reported
@@ -24,9 +24,13 @@ from netlab.packets.packet import Part
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence)
+    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence.second_look)
+    for lead in leads_of(evidence):
+        if lead.text in diagnosis.evidence and lead.look_at:
+            return replace(diagnosis, look_at=lead.look_at, look_on=lead.node)
     on_a_switch = diagnosis.at in evidence.lab.switches
-    return replace(diagnosis, look_at=look_at(diagnosis.cause, version_of(evidence), on_a_switch))
+    command = look_at(diagnosis.cause, version_of(evidence), on_a_switch)
+    return replace(diagnosis, look_at=command, look_on=diagnosis.at)
 
 
 def _proved(evidence: ProbeEvidence) -> Diagnosis:

@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 
+from netlab.diagnosis.blocked import blocked
 from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Diagnosis
 from netlab.diagnosis.counts import COUNTED, is_no_router, may_count
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, version_of
@@ -17,17 +18,20 @@ from netlab.diagnosis.findings import (
     kept_apart,
     never_answered,
     not_resolved,
+    placed,
     silent,
     twins_of,
     unknown,
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.leads import led
 from netlab.diagnosis.programs import at_program
 from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.packets import protocols
+from netlab.packets.frame import is_group
 from netlab.packets.packet import Part
 
 
@@ -58,7 +62,7 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     if source in evidence.unanswered:
         return not_resolved(source, evidence)
     owners = evidence.lab.owners.get(evidence.address, frozenset())
-    if {source, evidence.target} <= owners:
+    if source != evidence.target and {source, evidence.target} <= owners:
         return duplicate(source, evidence.address, owners)
     text = (
         Message("could not be sent: {error}", error=os.strerror(error))
@@ -96,10 +100,16 @@ def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
 
 
 def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """Return why a packet, request or reply, came no further than this step."""
+    """Return why a packet, request or reply, came no further than this step, and who led it there."""
+    return led(_end_of(step, evidence), evidence.leads.get(step.part))
+
+
+def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     node = step.node
     if ended := ended_by_rule(step, evidence):
         return ended
+    if group := _to_a_group(step, evidence):
+        return group
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
@@ -112,9 +122,8 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         words = os.strerror(errno.ENETUNREACH)
         return dropped(node, Cause.NO_ROUTE, Message("the kernel: {error}", error=words))
     if evidence.no_route_back and _arrived(step, evidence):
-        return never_answered(
-            node, Message("it has no route to {address}", address=evidence.no_route_back)
-        )
+        text = Message("it has no route to {address}", address=evidence.no_route_back)
+        return never_answered(node, placed(text, evidence.no_route_back, evidence))
     overheard = [frame for frame in evidence.journey.overheard if frame.packet == step.packet]
     if step.went_out and overheard:
         return _not_taken(step, len(overheard), evidence)
@@ -136,6 +145,9 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         owners = evidence.lab.owners.get(step.after.get("eth.dst", ""), frozenset())
         if apart := kept_apart(node, step.came_in.interface, owners, evidence):
             return apart
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken and not step.went_out and node in evidence.lab.switches:
+        return dropped(node, Cause.MAC_UNKNOWN, leads.not_taken)
     grown = evidence.lab.counts.get(node, {})
     suspects = [name for name in COUNTED if name in grown and may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
@@ -148,6 +160,20 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if ended.unexplained and (at_its_program := at_program(step, evidence)):
         return at_its_program
     return ended
+
+
+def _to_a_group(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a packet that came to machines on its way by a group's MAC address; None if
+    it did not, or has gone on."""
+    mac = step.before.get("eth.dst", "")
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    has_ended = step.came_in and not step.went_out and "ip.dst" in step.before
+    if not (has_ended and mac and is_group(mac)) or step.node == meant:
+        return None
+    steps = evidence.journey.packets[step.packet]
+    givers = [passed for passed in steps if passed.went_out and passed.after["eth.dst"] == mac]
+    text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
+    return dropped(givers[-1].node if givers else step.node, Cause.MAC_UNKNOWN, text)
 
 
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
@@ -163,25 +189,39 @@ def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
 
 def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a frame that reached `count` machines, and none to which it was addressed."""
-    node, mac = step.node, step.after["eth.dst"]
+    node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
+    present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
+    nobody = _nobody_took_it(step, count, evidence)
     for passed in evidence.journey.packets[step.packet]:
-        port = passed.inlet or ""
-        if (passed.node, mac) in evidence.present:
-            text = Message(
-                "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
-            )
-            unexplained = replace(unknown(node, text), unexplained=True)
-            return kept_apart(passed.node, port, owners, evidence) or unexplained
-    if len(step.went_out) == 1:
+        if (passed.node, mac) not in evidence.present:
+            continue
+        if apart := kept_apart(passed.node, passed.inlet or "", owners, evidence):
+            return apart
+        if look is None:
+            return replace(unknown(node, present), unexplained=True)
+        if settings := blocked(passed, mac, look):
+            return dropped(passed.node, Cause.PORT_BLOCKED, settings)
+        if passed is not step or len(step.went_out) > 1:
+            return replace(unknown(node, present), unexplained=True)
+        return replace(nobody, evidence=Message("{what}; {why}", what=nobody.evidence, why=present))
+    return nobody
+
+
+def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
+    node, mac = step.node, step.after["eth.dst"]
+    if len(step.went_out) > 1:
+        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    else:
         text = Message(
             "{node} gave it to {peer} alone, and nobody there has {mac}",
             node=node,
             peer=step.went_out[0].peer,
             mac=mac,
         )
-    else:
-        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken:
+        text = Message("{what}; {where}", what=text, where=leads.not_taken)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 

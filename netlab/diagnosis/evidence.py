@@ -7,6 +7,7 @@ from dataclasses import field
 
 from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.journey import Journey, Step
+from netlab.diagnosis.leads import Lead, Leads
 from netlab.diagnosis.second_look import SecondLook
 from netlab.frozen import frozen
 from netlab.kernel.rows import Flow, Socket
@@ -127,6 +128,10 @@ class ProbeEvidence:
     """Address that was asked for in vain, to the machine that has it on another network."""
     absent: Mapping[str, str] = field(default_factory=dict)
     """Address that was asked for in vain, to the machine on the same network that had it, and is gone."""
+    leads: Mapping[Part, Leads] = field(default_factory=dict)
+    """Part of the probe to why its last packet came to where it ended."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Address that was asked for in vain, or to which no route leads, to where it is, in words."""
     forgotten: frozenset[str] = frozenset()
     """Nodes that translated the request and have no entry for it any more."""
     second_look: SecondLook | None = None
@@ -140,6 +145,12 @@ class ProbeEvidence:
 def version_of(evidence: ProbeEvidence) -> int:
     """Return the IP version of the probe."""
     return 6 if ":" in evidence.address else 4
+
+
+def leads_of(evidence: ProbeEvidence) -> list[Lead]:
+    """Return every machine that has led a packet of the probe to where it ended."""
+    both = (lead for leads in evidence.leads.values() for lead in (leads.away, leads.astray))
+    return [lead for lead in both if lead]
 
 
 def is_home(step: Step, evidence: ProbeEvidence) -> bool:

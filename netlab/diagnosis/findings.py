@@ -48,19 +48,15 @@ def kept_apart(
 def not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a question for a MAC address that stays without reply."""
     address = evidence.unanswered[node]
-    text = Message("it asked who has {address}, and nobody answered", address=address)
+    text: str = Message("it asked who has {address}, and nobody answered", address=address)
     owners = evidence.lab.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
         if apart := kept_apart(step.node, step.inlet or "", owners, evidence):
             return apart
+    text = placed(text, address, evidence)
     if address in evidence.elsewhere:
-        owner = evidence.elsewhere[address]
-        return dropped(
-            node,
-            Cause.WRONG_SEGMENT,
-            Message("{asked}; {owner} has it, on another network", asked=text, owner=owner),
-        )
+        return dropped(node, Cause.WRONG_SEGMENT, text)
     if look := evidence.second_look:
         for step in asking:
             if settings := blocked(step, address, look):
@@ -68,6 +64,12 @@ def not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
         if end := _question_lost(node, owners, asking, evidence, look):
             return end
     return replace(dropped(node, Cause.ARP_UNANSWERED, text), unexplained=bool(owners - {node}))
+
+
+def placed(text: str, address: str, evidence: ProbeEvidence) -> str:
+    """Return a text about an address with where that is, if it is known."""
+    place = evidence.places.get(address)
+    return Message("{what}; {where}", what=text, where=place) if place else text
 
 
 def _question_lost(
@@ -136,3 +138,8 @@ def in_short(diagnosis: Diagnosis) -> str:
     if diagnosis.cause is None:
         return diagnosis.evidence
     return Message("{cause}, {evidence}", cause=diagnosis.cause, evidence=diagnosis.evidence)
+
+
+def nobody_waits(protocol: str, place: str) -> Message:
+    """Return in words that no program waits at an address and port."""
+    return Message("no program waits on {protocol} {address}", protocol=protocol, address=place)

@@ -15,6 +15,8 @@ from netlab.kernel.rows import IPNetwork
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 
+LOOPBACK = "lo"
+"""The interface by which a machine's packets to itself leave it and come in."""
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
 
@@ -59,10 +61,15 @@ class NetworkMap:
     """Switch to the MAC address from which its own frames come."""
     forwarded_ports: frozenset[NodeInterface] = frozenset()
     """Adapters of the host where a NAT device's port forwards are reached from outside."""
-    tables: Mapping[str, Cause] = field(default_factory=dict)
-    """Beginning of family and name of an nftables table of a switch's own, to the cause for which its
-    rules drop packets; rules of other tables are firewalls."""
-
+    rules: Mapping[str, Cause] = field(default_factory=dict)
+    """Beginning of a rule of the lab's own, with family, table and chain, to the cause for which it drops
+    packets; other rules are firewalls."""
+    forwarders: frozenset[NodeInterface] = frozenset()
+    """Adapters by which packets come in that their machine passes on, as planned."""
+    forwarding_keys: Mapping[str, str] = field(default_factory=dict)
+    """Host or guest to the key of the scenario by which it forwards more than it does."""
+    provider: str = ""
+    """The node that is the Internet: it carries packets to public addresses."""
     removed: Mapping[str, str] = field(default_factory=dict)
     """Namespace that is gone to the node or switch."""
     gone: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -95,9 +102,9 @@ class NetworkMap:
                     return lost.peer
         return ""
 
-    def drop_cause(self, table: str) -> Cause:
-        """Return the cause for which a rule of an nftables table drops a packet."""
-        causes = (cause for start, cause in self.tables.items() if table.startswith(start))
+    def drop_cause(self, rule: str) -> Cause:
+        """Return the cause for which a rule drops a packet; it is given with family, table and chain."""
+        causes = (cause for start, cause in self.rules.items() if rule.startswith(start))
         return next(causes, Cause.FIREWALL)
 
     def after(self, former: NetworkMap) -> NetworkMap:
@@ -114,6 +121,10 @@ class NetworkMap:
             macs={**former.macs, **self.macs},
             forwarded_ports=former.forwarded_ports | self.forwarded_ports,
         )
+
+    def with_loopback(self, node: str) -> NetworkMap:
+        """Return this map with the cable by which a machine reaches itself: its `lo`."""
+        return replace(self, peers={**self.peers, NodeInterface(node, LOOPBACK): node})
 
     @cached_property
     def carriers(self) -> frozenset[str]:
@@ -289,6 +300,11 @@ class Journey:
     def first(self, part: Part) -> tuple[Step, ...]:
         """Return the steps of the first packet of a part."""
         return next((steps for packet, steps in self.packets.items() if packet.part is part), ())
+
+    def last(self, part: Part) -> tuple[Step, ...]:
+        """Return the steps of the last packet of a part."""
+        of_part = [steps for packet, steps in self.packets.items() if packet.part is part]
+        return of_part[-1] if of_part else ()
 
 
 Marks = Mapping[str, Mapping[Packet | None, int]]

@@ -6,7 +6,7 @@ NOT_SPECIFIED, proves nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.second_look import PlacedDrop, SecondLook
@@ -45,6 +45,8 @@ _KINDS = {
 }
 """Kinds of obstacles that go with a cause."""
 RULE_KINDS = (ObstacleKind.NETDEV_RULES, ObstacleKind.BRIDGE_NETFILTER, ObstacleKind.IPTABLES)
+_NO_PORT = "conntrack.insert_failed"
+"""The counter of connections that would have had the same addresses and ports as another one."""
 _HOOKS = {"TC_INGRESS": "ingress", "XDP": "ingress"}
 _LEAVING = ("TC_EGRESS", "QDISC_DROP", "QDISC_OVERLIMIT", "QDISC_CONGESTED")
 
@@ -66,8 +68,8 @@ def agreed(drops: Iterable[PlacedDrop], look: SecondLook) -> Proof | None:
 
 def _proof(drop: PlacedDrop, look: SecondLook) -> Proof | None:
     """Return what a drop proves; None if its reason may mean several things."""
-    present, grown = look.obstacles.get(drop.node, ()), look.grown.get(drop.node, ())
-    cause = _of_a_rule(drop, present, grown) if drop.reason == _RULE else _CAUSES.get(drop.reason)
+    present, grown = look.obstacles.get(drop.node, ()), look.grown.get(drop.node, {})
+    cause = _of_a_rule(drop, look) if drop.reason == _RULE else _CAUSES.get(drop.reason)
     if cause is None:
         return None
     kinds: tuple[ObstacleKind, ...] = _KINDS.get(cause, ())
@@ -93,17 +95,28 @@ def in_words(drop: PlacedDrop) -> Message:
     )
 
 
-def _of_a_rule(
-    drop: PlacedDrop, present: Collection[Obstacle], grown: Collection[Obstacle]
-) -> Cause | None:
-    """Return the cause of a drop by netfilter: a rule, or its connection tracking; None if either may be."""
+def _of_a_rule(drop: PlacedDrop, look: SecondLook) -> Cause | None:
+    """Return the cause of a drop by netfilter: rules, or its connection tracking; None if both may be."""
     if drop.function == _BY_NFTABLES:
         return Cause.FIREWALL
-    rules = any(obstacle.kind is ObstacleKind.IPTABLES for obstacle in grown)
-    full = any(obstacle.kind is ObstacleKind.CONNTRACK_FULL for obstacle in present)
-    if rules is full:
-        return None
-    return Cause.FIREWALL if rules else Cause.CONNTRACK_FULL
+    present, grown = look.obstacles.get(drop.node, ()), look.grown.get(drop.node, {})
+    suspects = {
+        Cause.FIREWALL: any(
+            _may_have_met(obstacle, grown, ObstacleKind.IPTABLES) for obstacle in present
+        ),
+        Cause.CONNTRACK_FULL: any(
+            _may_have_met(obstacle, grown, ObstacleKind.CONNTRACK_FULL) for obstacle in present
+        ),
+        Cause.NAT_PORTS_EXHAUSTED: _NO_PORT in look.counts.get(drop.node, {}),
+    }
+    causes = [cause for cause, is_suspect in suspects.items() if is_suspect]
+    return causes[0] if len(causes) == 1 else None
+
+
+def _may_have_met(obstacle: Obstacle, grown: Mapping[Obstacle, int], kind: ObstacleKind) -> bool:
+    """Return whether a packet can have met an obstacle of a kind meanwhile: those without a count do not
+    say."""
+    return obstacle.kind is kind and (obstacle.count is None or obstacle in grown)
 
 
 def _the_one(drop: PlacedDrop, obstacles: Collection[Obstacle]) -> Obstacle | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 
 from netlab.diagnosis.evidence import LabEvidence
-from netlab.diagnosis.journey import NetworkMap
+from netlab.diagnosis.journey import LOOPBACK, NetworkMap
 from netlab.diagnosis.tables import LabTables
 from netlab.kernel.closing import close_together
 from netlab.kernel.namespaces import netns
@@ -16,6 +16,7 @@ from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import Hit, RuleTrace
 from netlab.kernel.rows import Socket
 from netlab.kernel.state import counters, sockets
+from netlab.node_interface import NodeInterface
 from netlab.packets import filters
 from netlab.packets.tap import Tap
 
@@ -78,7 +79,8 @@ class LabObserver:
             self.taps: list[Tap] = []
             stack.callback(close_together, self.taps)
             for name, node in self.netmap.nodes.items():
-                self.taps.append(Tap(name, program=self._program(node)))
+                own = NodeInterface(node, LOOPBACK) in self.netmap.peers
+                self.taps.append(Tap(name, (), () if own else (LOOPBACK,), self._program(node)))
             self.begin()
             self._stack = stack.pop_all()
         return self

@@ -29,6 +29,7 @@ SENTENCES = {
     Cause.PORT_CLOSED: N_("it arrived, but no program listens on that port"),
     Cause.NO_FORWARD: N_("the host has no program on that port, and NAT forwards it to no VM"),
     Cause.PROTOCOL_NOT_TRANSLATED: N_("the NAT device translates TCP, UDP and ICMP only"),
+    Cause.NOT_TRANSLATED: N_("NAT had no translation for its source, and lets nothing else out"),
     Cause.NAT_MAPPING_EXPIRED: N_("the reply came too late: NAT had forgotten whom it was for"),
     Cause.TTL_EXCEEDED: N_("its time to live ran out"),
     Cause.MTU_EXCEEDED: N_("it is too big for the next cable and may not be cut"),

@@ -6,7 +6,6 @@ from netlab.diagnosis.evidence import Reporter, sender_of
 from netlab.diagnosis.journey import Journey, Step
 from netlab.diagnosis.tables import LabTables
 from netlab.kernel.rows import Flow
-from netlab.kernel.state.routing import UNCERTAIN
 from netlab.packets.packet import Part
 
 
@@ -44,16 +43,12 @@ def _received(step: Step, tables: LabTables) -> Flow | None:
     if not tables.is_end(step):
         return None
     flow = tables.delivered(step)
-    is_own = flow.target.is_loopback or str(flow.target) in tables.addresses(step.node)
-    return flow if is_own else None
+    owners = tables.owners.nodes.get(str(flow.target), frozenset())
+    return flow if flow.target.is_loopback or step.node in owners else None
 
 
 def route_errors(journey: Journey, tables: LabTables) -> dict[str, int]:
     """Return the nodes on which a packet ended with the errno by which their routing refuses it."""
     steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
-    errors = {
-        step.node: tables.ask(step.node, tables.lookup(step)).error
-        for step in steps
-        if tables.is_end(step)
-    }
-    return {node: error for node, error in errors.items() if error not in (0, UNCERTAIN)}
+    errors = {step.node: tables.route_error(step) for step in steps if tables.is_end(step)}
+    return {node: error for node, error in errors.items() if error}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from ipaddress import ip_address
 
 from netlab.diagnosis.answers import rivals
@@ -17,14 +18,16 @@ from netlab.diagnosis.findings import (
     closed,
     dropped,
     duplicate,
+    nobody_waits,
     not_resolved,
     silent,
     unknown,
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.legacy import may_reject, rejected_by_legacy_rule
 from netlab.diagnosis.verdict import Verdict
-from netlab.kernel.rows import Flow, Socket
+from netlab.kernel.rows import Flow, Socket, at_port
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
@@ -63,7 +66,7 @@ def reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
         return dropped(sender, cause, text)
     if "tcp.flags" in error.before or kind in _CLOSED_PORT:
         return _closed_port(sender, reporter, text, evidence)
-    return _no_way(sender, kind in _NO_WAY, text, evidence) or _refused(sender, reporter, text)
+    return _no_way(sender, kind in _NO_WAY, text, evidence) or _refused(sender, text, evidence)
 
 
 def _words(error: Step, sender: str, address: str, evidence: ProbeEvidence) -> Message:
@@ -71,7 +74,7 @@ def _words(error: Step, sender: str, address: str, evidence: ProbeEvidence) -> M
     parts = evidence.lab.parts.get(sender, frozenset()) | {sender}
     is_own = bool(parts & evidence.lab.owners.get(address, frozenset()))
     # How a NAT device and its host call each other is nobody's business.
-    bears_own = is_own or ip_address(address).is_link_local
+    bears_own = is_own or ip_address(address).is_link_local or ip_address(address).is_loopback
     who = sender if bears_own else Message("{who} (as {address})", who=sender, address=address)
     if "tcp.flags" in error.before:
         return Message("{who} resets the connection", who=who)
@@ -114,10 +117,10 @@ def _closed_port(sender: str, reporter: Reporter, text: str, evidence: ProbeEvid
     """Return the diagnosis of a packet whose port is said to be closed."""
     flow, protocol = reporter.received, _protocol(evidence)
     if flow is None or flow.target_port is None or not protocol:
-        return _refused(sender, reporter, text)
+        return _refused(sender, text, evidence)
     if any(sender_of(reply) == sender for reply in evidence.journey.first(Part.REPLY)[:1]):
         text = Message("{report}, which it had accepted", report=text)
-        return _refused_by_itself(sender, reporter, text)
+        return _refused_by_itself(sender, text, evidence)
     waiting = [
         socket
         for socket in reporter.sockets
@@ -126,14 +129,15 @@ def _closed_port(sender: str, reporter: Reporter, text: str, evidence: ProbeEvid
     if any(socket.takes(flow.target, reporter.inlet) for socket in waiting):
         port = f"{protocol}/{flow.target_port}"
         text = Message("{report}, though a program listens on {port}", report=text, port=port)
-        return _refused_by_itself(sender, reporter, text)
-    if reporter.legacy_tool:
-        text = Message(
-            "{report}: the kernel itself, or a rule of {tool}",
-            report=text,
-            tool=reporter.legacy_tool,
-        )
-        return unknown(sender, text)
+        return _refused_by_itself(sender, text, evidence)
+    if rejected := rejected_by_legacy_rule(sender, text, evidence):
+        return rejected
+    if tool := may_reject(sender, evidence):
+        text = Message("{report}: the kernel itself, or a rule of {tool}", report=text, tool=tool)
+        return replace(unknown(sender, text), unexplained=evidence.second_look is None)
+    if sender == evidence.source:
+        place = at_port(flow.target, flow.target_port)
+        text = Message("{node} asks itself: {why}", node=sender, why=nobody_waits(protocol, place))
     if waiting:
         text = Message("{report}; {elsewhere}", report=text, elsewhere=_elsewhere(waiting, flow))
     end = NodeInterface(sender, reporter.inlet)
@@ -165,17 +169,19 @@ def _bound_to(socket: Socket) -> str:
     return f"IPv{address.version}" if address.is_unspecified else str(address)
 
 
-def _refused_by_itself(sender: str, reporter: Reporter, text: str) -> Diagnosis:
+def _refused_by_itself(sender: str, text: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a packet that was refused where a program waits for it."""
-    if reporter.legacy_tool:
-        return _refused(sender, reporter, text)
+    if may_reject(sender, evidence) or rejected_by_legacy_rule(sender, text, evidence):
+        return _refused(sender, text, evidence)
     return Diagnosis(Verdict.REFUSED, sender, Cause.UNKNOWN, text)
 
 
-def _refused(sender: str, reporter: Reporter, text: str) -> Diagnosis:
-    """Return the diagnosis of a packet that a machine refused, and nothing proves why."""
-    if reporter.legacy_tool:
-        text = Message(
-            "{report}; a rule of {tool} may have done it", report=text, tool=reporter.legacy_tool
-        )
-    return Diagnosis(Verdict.REFUSED, sender, Cause.REFUSED, text)
+def _refused(sender: str, text: str, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a packet that a machine refused, and no table of its own says why."""
+    if rejected := rejected_by_legacy_rule(sender, text, evidence):
+        return rejected
+    refused = Diagnosis(Verdict.REFUSED, sender, Cause.REFUSED, text)
+    if tool := may_reject(sender, evidence):
+        text = Message("{report}; a rule of {tool} may have done it", report=text, tool=tool)
+        return replace(refused, evidence=text, unexplained=evidence.second_look is None)
+    return refused

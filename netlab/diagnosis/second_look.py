@@ -7,6 +7,7 @@ from dataclasses import field
 
 from netlab.frozen import frozen
 from netlab.kernel.obstacles import Obstacle
+from netlab.kernel.state.counters import Counts
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Packet
 
@@ -36,8 +37,10 @@ class SecondLook:
     drops: tuple[PlacedDrop, ...] = ()
     obstacles: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
     """Node to what can end packets there besides rules, routes and neighbours."""
-    grown: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
-    """Node to those of them that packets met while the probe was under way."""
+    grown: Mapping[str, Mapping[Obstacle, int]] = field(default_factory=dict)
+    """Node to those of them that packets met while the probe was under way, and how many."""
+    counts: Mapping[str, Counts] = field(default_factory=dict)
+    """Node to its further counters that have grown, and by how much: `conntrack.insert_failed`, …"""
     leading: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """(switch, IP or MAC address) to the ports of cables behind which its owner is."""
     unbridged: frozenset[NodeInterface] = frozenset()
@@ -46,6 +49,8 @@ class SecondLook:
     """Interface to the bytes that it can send or take."""
     cables: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """(node, its neighbour) to the node's interfaces at the ends of cables between them."""
+    outlet: str = ""
+    """The interface by which the source's routing sends to the probe's address."""
     broadcast: bool = False
     """The source's routing takes the probe's address for a broadcast address."""
     recorded: bool = False

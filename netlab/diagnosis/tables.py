@@ -10,17 +10,19 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.diagnosis.decision import DecisionTables, flow_of, is_about
-from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
+from netlab.diagnosis.journey import LOOPBACK, Journey, NetworkMap, Step, asymmetric_reply
+from netlab.diagnosis.leads import Onward, answers_elsewhere
+from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.frozen import frozen
+from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.rows import Connection, Flow, IPAddress, RouteRow, Socket
-from netlab.kernel.state.legacy import rejecting_tool
+from netlab.kernel.obstacles.iptables import rejecting_tool
+from netlab.kernel.rows import Connection, Flow, IPAddress, Neighbour, RouteRow, Socket
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
 from netlab.kernel.state.sockets import read_bound
 from netlab.kernel.state.tables import KernelTable, TableRow
-from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets import protocols
 from netlab.packets.frame import Fields, is_mac
@@ -118,6 +120,7 @@ class LabTables:
                 *together(KernelTable.CONNECTIONS),
                 *(connection for part in parts for connection in self.ended.get(part, ())),
             ),
+            lambda port, mac: mac not in self.owners.interfaces or self.leads(step.node, port, mac),
         )
 
     def taken(self, step: Step, source: str = "") -> RouteRow | None:
@@ -154,6 +157,23 @@ class LabTables:
             if interface.isolated
             and (port := NodeInterface(switch, interface.name)) in self.netmap.peers
         }
+
+    @cached_property
+    def whereabouts(self) -> Whereabouts:
+        """The places of all addresses."""
+        return Whereabouts(self)
+
+    def routes(self, node: str) -> Sequence[RouteRow]:
+        """Return the routes of a node's main table."""
+        return self.of(node, KernelTable.ROUTES)
+
+    def interfaces(self, node: str) -> Sequence[Interface]:
+        """Return the interfaces of a node."""
+        return self.of(node, KernelTable.INTERFACES)
+
+    def neighbours(self, node: str) -> Sequence[Neighbour]:
+        """Return the neighbours of a node."""
+        return self.of(node, KernelTable.NEIGHBOURS)
 
     def interface(self, node: str, index: int) -> str:
         """Return the name of an interface; empty if there is none of that number."""
@@ -280,8 +300,8 @@ class LabTables:
         empty if they do, or if it has not come there."""
         for step in journey.of(Part.REQUEST):
             source, asked = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
-            if step.node == target and source and asked in self.addresses(target):
-                result = self.ask(target, _reply(self.lookup(step)))
+            if step.node == target and source and asked in self._addresses(target):
+                result = self.ask(target, self.reply_lookup(step))
                 return source if result.error not in (0, UNCERTAIN) else ""
         return ""
 
@@ -294,13 +314,7 @@ class LabTables:
             return ""
         route = self.taken(reply[0])
         is_it = route and asymmetric.goes_out in [hop.interface for hop in route.hops]
-        return Message(
-            "{node} answers by another adapter than it is asked by: its route is {route}, "
-            "and the question comes in at {interface}",
-            node=asymmetric.node,
-            route=route if is_it else asymmetric.goes_out,
-            interface=asymmetric.came_in,
-        )
+        return answers_elsewhere(asymmetric, route if is_it else asymmetric.goes_out)
 
     def closed_routes(
         self, first: RouteLookup | None, journey: Journey, source: str
@@ -383,7 +397,7 @@ class LabTables:
             and not step.went_out
             and "ip.dst" in step.after
             and step.node not in self.netmap.switches
-            and self.ask(step.node, self.lookup(step)).error in _SOURCE_NOT_ADMITTED
+            and self.ask(step.node, self._lookup(step)).error in _SOURCE_NOT_ADMITTED
         )
 
     def meant(self, address: str, target: str, named: bool) -> frozenset[str]:
@@ -418,15 +432,52 @@ class LabTables:
         packet = self._lookup(step, source)
         return replace(packet, target=delivered.target, target_port=delivered.target_port)
 
+    def route_error(self, step: Step) -> int:
+        """Return the errno with which a machine's routing answers about a packet that has not left it; 0 if
+        it has a way, or may have."""
+        error = self.ask(step.node, self.lookup(step)).error
+        return 0 if error == UNCERTAIN else error
+
+    def reply_lookup(self, step: Step) -> RouteLookup:
+        """Return the reply to a request that has come to a machine, as its routing looks at it."""
+        return _reply(self.lookup(step))
+
+    def onward(self, step: Step, source: str = "") -> Iterator[Onward]:
+        """Yield where the machines of a stay have sent a packet, or would send it: a NAT device and its host
+        each for itself. `source` is the node of the probe."""
+        if step.inner:
+            yield from self.would_send(step.node, self._lookup(step, source))
+            yield from self.onward(step.inner, source)
+        elif self.is_end(step):
+            yield from self.would_send(step.node, self.lookup(step, source))
+        elif "ip.dst" in step.after:
+            outlet = self.whereabouts.ways.device(step.node, step.went_out[-1].interface)
+            lookup = self._lookup(step, source)
+            by_route = self.would_send(step.node, lookup)
+            taken = [sent for sent in by_route if sent.interface == outlet]
+            yield from taken or (Onward(step.node, outlet, lookup.target),)
+
+    def would_send(self, node: str, lookup: RouteLookup) -> tuple[Onward, ...]:
+        """Return where a machine would send a packet on; nothing if it would not."""
+        result = self.ask(node, lookup)
+        if result.error or result.kind != "unicast":
+            return ()
+        entry = self.entry(node, lookup)
+        route = entry if isinstance(entry, RouteRow) else None
+        is_fork = route is not None and len(route.hops) > 1
+        hop = None if is_fork else result.gateway or lookup.target
+        return (Onward(node, result.interface, lookup.target, hop, route),)
+
     def delivered(self, step: Step) -> Flow:
-        """Return the packet of a step as it was after the machine's own translation: of one that stayed
-        there, only the table of connections tells."""
+        """Return a packet that has not left a machine as it was after the machine's own translation: only
+        the table of connections tells."""
         flow = flow_of(step.after)
-        for connection in self.of(step.node, KernelTable.CONNECTIONS):
+        present: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
+        for connection in (*present, *self.ended.get(step.node, ())):
             if connection.original == flow:
-                return replace(flow, **_end(connection.seen_as))
+                return connection.seen_as
             if connection.reply == flow:
-                return replace(flow, **_end(connection.original.reversed))
+                return connection.original.reversed
         return flow
 
     def is_end(self, step: Step) -> bool:
@@ -442,12 +493,13 @@ class LabTables:
 
     def _device(self, node: str, interface: str | None) -> str | None:
         """Return the interface by which a packet comes in to a machine's routing: its bridge, where it
-        has one."""
+        has one; None for its own packets, which routing has seen before they come in by `lo`."""
+        if interface == LOOPBACK:
+            return None
         bridge = self.netmap.bridges.get(node)
         return bridge.interface if bridge and interface else interface
 
-    def addresses(self, node: str) -> set[str]:
-        """Return the IP addresses of a machine, without the loopback's own."""
+    def _addresses(self, node: str) -> set[str]:
         return {str(address.ip) for _, address in self.of(node, KernelTable.ADDRESSES)}
 
     def next_hops(
@@ -507,11 +559,6 @@ class LabTables:
         hops = {hop.gateway for hop in entry.hops} if isinstance(entry, RouteRow) else set()
         gateways = hops if result.gateway in hops else {result.gateway}
         return {str(gateway or lookup.target) for gateway in gateways}
-
-
-def _end(flow: Flow) -> dict[str, Any]:
-    """Return where a flow goes to, as fields of another one."""
-    return {"target": flow.target, "target_port": flow.target_port}
 
 
 def _lookup(

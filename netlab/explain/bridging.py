@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
+from netlab.diagnosis.leads import Leads, Onward, Passage, leads
 from netlab.explain.gates import BROADCAST, Gates, PredictedFrame
 from netlab.explain.model import (
     Ended,
@@ -24,6 +25,7 @@ from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
+from netlab.packets.packet import Part
 
 _NEW_PORT = LinkDetails("", 0, "", 0, up=True, arp_off=False)
 
@@ -60,8 +62,31 @@ class Cables:
         self.model = model
         self.gates = Gates(model)
         self.stays: list[PredictedStay] = []
+        self.onward: defaultdict[Part, list[Onward]] = defaultdict(list)
+        """Where the machines on the way of each part send it."""
+        self.meant: Mapping[Part, frozenset[str]] = {}
+        """The machines that each part is for."""
         self._shown: dict[tuple[str, str], str] = {}
         """(switch, MAC address) to the port behind which frames of this walk have shown it."""
+
+    def leads(self, part: Part, mac: str = "") -> Leads:
+        """Return why a part has come to its present stay; `mac` is the frame's receiver."""
+        last, is_reply = self.stays[-1], part is not Part.REQUEST
+        passage = Passage(
+            tuple(self.onward[part]),
+            last.node,
+            last.came_in.interface if last.came_in else "",
+            self.meant.get(part, frozenset()),
+            frozenset(self._untranslated()) if is_reply else frozenset(),
+        )
+        return leads(passage, self.model.whereabouts, mac)
+
+    def _untranslated(self) -> Iterator[str]:
+        """Yield the machines that have passed on the request with its source as it was."""
+        for stay in self.stays:
+            is_passed = stay.part is Part.REQUEST and stay.came_in and stay.went_out
+            if is_passed and stay.before[0] == stay.after[0]:
+                yield stay.node
 
     def carry(self, start: NodeInterface, frame: PredictedFrame, packet: PredictedPacket) -> Copy:
         """Return the copy of a packet's frame, sent on `start`, that a machine takes.
@@ -148,6 +173,8 @@ class Cables:
                 return uncertain(switch, why)
         if missing := self.model.missing(switch, mac, text):
             return missing
+        if where := self.leads(self.stays[-1].part, mac).not_taken:
+            text = Message("{what}; {where}", what=text, where=where)
         return Ended(switch, Cause.MAC_UNKNOWN, text)
 
     def copies(self, start: NodeInterface, frame: PredictedFrame) -> list[Copy]:

@@ -12,13 +12,14 @@ from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import Decision
 from netlab.diagnosis.journey import NetworkMap, Outlet
 from netlab.diagnosis.verdict import Verdict
+from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.errors import UsageError
 from netlab.explain.nft_rules import ParsedRuleset
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.obstacles import Obstacle
-from netlab.kernel.rows import IPAddress, Socket, at_port
+from netlab.kernel.rows import IPAddress, Neighbour, RouteRow, Socket, at_port
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
@@ -132,6 +133,23 @@ class LabModel:
     """A node's routing decision."""
     entry: Callable[[str, RouteLookup], RoutingEntry | None] = no_entry
     """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
+
+    @cached_property
+    def whereabouts(self) -> Whereabouts:
+        """The places of all addresses."""
+        return Whereabouts(self)
+
+    def routes(self, node: str) -> Sequence[RouteRow]:
+        """Return the routes of a node's main table."""
+        return self.nodes[node].space.routes
+
+    def interfaces(self, node: str) -> Sequence[Interface]:
+        """Return the interfaces of a node."""
+        return self.nodes[node].space.interfaces
+
+    def neighbours(self, node: str) -> Sequence[Neighbour]:
+        """Return the neighbours of a node."""
+        return self.nodes[node].space.neighbours
 
     @cached_property
     def owners(self) -> Owners:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netlab.plan.diff import Diff
     from netlab.report.topology.graph import Graph
     from netlab.show import View
-    from netlab.trace.trace import Trace
+    from netlab.trace.model import Trace
     from netlab.verify.matrix import Result
 
 

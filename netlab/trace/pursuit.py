@@ -139,7 +139,7 @@ class Pursuit:
         """When it began, by the monotonic clock."""
         self._holding = {source}
         """Machines that have the packet, and have not sent it on."""
-        self._asked_before = asked_before
+        self.asked_before = asked_before
         """(node, address) of questions that were under way: a packet may wait for their reply too."""
         self._questions = set(asked_before)
         """(node, address) of every ARP question."""
@@ -226,7 +226,7 @@ class Pursuit:
         waiting = {
             question
             for question in self._waited.keys() - self._answered
-            if question not in self._asked_before or question[0] in self._holding
+            if question not in self.asked_before or question[0] in self._holding
         }
         if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
             self._look_at({node for node, _ in waiting - self._given_up.keys()})
@@ -287,7 +287,7 @@ class Pursuit:
         """Note that a machine has had a packet of the probe, or has sent it on."""
         if node not in self._had:
             self.probe.note_reached(sighting.namespace)
-            waiting = (question for question in self._asked_before if question[0] == node)
+            waiting = (question for question in self.asked_before if question[0] == node)
             self._waited |= dict.fromkeys(waiting, time.monotonic())
         self._had[node] = max(sighting.at, self._had.get(node, 0))
         (self._holding.discard if sighting.outgoing else self._holding.add)(node)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import field, replace
 from functools import cached_property
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.findings import unknown
 from netlab.diagnosis.journey import Journey, NetworkMap
 from netlab.diagnosis.second_look import PlacedDrop, SecondLook
 from netlab.diagnosis.tables import LabTables
+from netlab.diagnosis.unexplained import with_waiting
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import KernelError, Missing
 from netlab.frozen import frozen
 from netlab.kernel.host.drop_records import Departure, KernelDrop
 from netlab.kernel.host.tracepoints import Recording, recording
 from netlab.kernel.netlink.channel import Refused
+from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import Obstacle, grown, obstacles
+from netlab.kernel.obstacles import Obstacle, drop_counters, grown, obstacles
+from netlab.kernel.state import counters
+from netlab.kernel.state.counters import Counts
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.tables import KernelTable
 from netlab.messages import Message
@@ -26,7 +34,7 @@ from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Part
 
 if TYPE_CHECKING:
-    from netlab.trace.trace import Trace, TraceRequest
+    from netlab.trace.model import Trace, TraceRequest
 
 
 class Watch:
@@ -35,12 +43,12 @@ class Watch:
     def __init__(self, nodes: Iterable[str], netmap: NetworkMap, pool: NamespacePool) -> None:
         self._netmap, self._pool = netmap, pool
         self._nodes = frozenset(nodes)
-        self._before = self._obstacles()
+        self._before = self._read()
         self._recorded: Recording | None = None
 
     @contextmanager
     def recorded(self) -> Iterator[Recording | None]:
-        """Record the kernel's drops for the length of a block; None where that cannot be had."""
+        """EventRecord the kernel's drops for the length of a block; None where that cannot be had."""
         with ExitStack() as stack:
             with suppress(Missing):
                 self._recorded = stack.enter_context(recording())
@@ -48,27 +56,60 @@ class Watch:
 
     def findings(self) -> Findings:
         """Return what was found until now."""
-        after = self._obstacles()
-        met = {node: grown(self._before[node], after[node]) for node in after}
-        return Findings(self._netmap, after, met, self._recorded)
+        after = self._read()
+        return Findings(
+            self._netmap,
+            {node: state.obstacles for node, state in after.items()},
+            {node: state.met_since(self._before[node]) for node, state in after.items()},
+            {
+                node: counters.grown(self._before[node].counts, state.counts)
+                for node, state in after.items()
+            },
+            self._recorded,
+        )
 
-    def _obstacles(self) -> dict[str, tuple[Obstacle, ...]]:
-        by_node: dict[str, tuple[Obstacle, ...]] = {}
+    def _read(self) -> dict[str, _State]:
+        """Read the nodes; nothing of one that is gone, or whose kernel does not say."""
+        states = {}
         for namespace, node in self._netmap.nodes.items():
             if node in self._nodes:
-                by_node[node] = ()
-                with suppress(KernelError, Refused):  # It is gone, or the kernel does not say.
-                    by_node[node] = obstacles(namespace, self._pool)
-        return by_node
+                states[node] = _State()
+                with suppress(KernelError, Refused):
+                    states[node] = _State(
+                        obstacles(namespace, self._pool), drop_counters.read(namespace, self._pool)
+                    )
+        return states
+
+
+@frozen
+class _State:
+    """A node's obstacles and counters at one moment."""
+
+    obstacles: tuple[Obstacle, ...] = ()
+    counts: Counts = field(default_factory=dict)
+
+    def met_since(self, before: _State) -> dict[Obstacle, int]:
+        """Return the obstacles that packets have met since, and how many."""
+        met = grown(before.obstacles, self.obstacles)
+        return {obstacle: self._total(obstacle) - before._total(obstacle) for obstacle in met}
+
+    def _total(self, obstacle: Obstacle) -> int:
+        """Return the count of all obstacles that are equal to one but for it."""
+        return sum(
+            equal.count or 0
+            for equal in self.obstacles
+            if replace(equal, count=None) == replace(obstacle, count=None)
+        )
 
 
 @frozen
 class Findings:
-    """What a second look has found, of all probes together."""
+    """Evidence that a second look has found, of all probes together."""
 
     netmap: NetworkMap
     obstacles: Mapping[str, tuple[Obstacle, ...]]
-    grown: Mapping[str, tuple[Obstacle, ...]]
+    grown: Mapping[str, Mapping[Obstacle, int]]
+    counts: Mapping[str, Counts]
     recorded: Recording | None
     seconds: float = 0.0
     """How long an answer was waited for, if it was longer than usual."""
@@ -103,6 +144,8 @@ class Findings:
                 for interface in tables.of(node, KernelTable.INTERFACES)
             },
             cables=self._cables,
+            counts=self.counts,
+            outlet=route.interface if route else "",
             broadcast=route is not None and route.kind == "broadcast",
             recorded=self.recorded is not None,
             seconds=self.seconds,
@@ -157,24 +200,83 @@ class Findings:
         return peer if drop.arrived else node
 
 
-def concerned(traces: Iterable[Trace], netmap: NetworkMap) -> frozenset[str]:
-    """Return the nodes where packets ended, and those that should have had them next."""
-    nodes = {node for trace in traces for node in _concerned(trace, netmap)}
-    return frozenset(part for node in nodes for part in netmap.parts(node))
+@frozen
+class FirstLook:
+    """A probe that a first look has left unexplained."""
+
+    request: TraceRequest
+    diagnosis: Diagnosis
+    nodes: frozenset[str]
+    """Nodes where its packets ended, and those that should have had them next."""
 
 
-def _concerned(trace: Trace, netmap: NetworkMap) -> Iterator[str]:
-    yield from (trace.request.source, trace.diagnosis.at)
-    for packet, steps in trace.journey.packets.items():
+def first_look(
+    request: TraceRequest,
+    diagnosis: Diagnosis,
+    journey: Journey,
+    owners: Mapping[str, Collection[str]],
+    netmap: NetworkMap,
+    asked: str = "",
+) -> FirstLook:
+    """Return what a second look needs of a probe.
+
+    `owners` are the nodes that have an IP or MAC address, `asked` is an address that was asked for in vain,
+    where the journey has no such questions.
+    """
+    nodes = {request.source, diagnosis.at, *owners.get(asked, ())}
+    if not journey.steps:
+        nodes.add(request.target)
+    if asked:
+        nodes |= netmap.neighbourhood(diagnosis.at) & netmap.switches
+    for packet, steps in journey.packets.items():
         # A question for a MAC address is with many at once.
         for step in steps if packet.part is Part.ARP else steps[-1:]:
-            receivers = {
-                trace.request.target,
-                *(trace.names.get(step.after.get(name, "")) for name in ("eth.dst", "arp.target")),
-            }
-            nodes = {step.node, *(outlet.peer for outlet in step.went_out)}
-            yield from nodes & (receivers | netmap.switches)
-        yield steps[-1].node
+            meant = {request.target}.union(
+                *(owners.get(step.after.get(name, ""), ()) for name in ("eth.dst", "arp.target"))
+            )
+            having = {step.node, *(outlet.peer for outlet in step.went_out)}
+            nodes |= having & (meant | netmap.switches)
+        nodes.add(steps[-1].node)
+    parts = frozenset(part for node in nodes for part in netmap.parts(node))
+    return FirstLook(request, diagnosis, parts)
+
+
+def ask_anew(nodes: Iterable[str], netmap: NetworkMap) -> None:
+    """Let nodes forget the questions for MAC addresses that nobody has answered yet: the next packet that
+    needs one is not to wait in silence."""
+    chosen = frozenset(nodes)
+    with NamespacePool(len(chosen)) as pool:
+        for namespace, node in netmap.nodes.items():
+            if node in chosen - netmap.switches:
+                with suppress(KernelError, Refused):
+                    neighbours.ask_anew(pool.netlink(namespace))
+
+
+def credible(traces: Sequence[Trace]) -> list[Trace]:
+    """Return traces without diagnoses by a count that grew by less than there are of them: none is proved."""
+    uses = Counter((trace.diagnosis.at, trace.diagnosis.counted) for trace in traces)
+    return [_credible(trace, uses) for trace in traces]
+
+
+def _credible(trace: Trace, uses: Mapping[tuple[str, str], int]) -> Trace:
+    diagnosis, look = trace.diagnosis, trace.second_look
+    met = look.grown.get(diagnosis.at, {}) if look else {}
+    grown = {obstacle.text: count for obstacle, count in met.items()}
+    most = grown.get(diagnosis.counted)
+    if most is None or uses[diagnosis.at, diagnosis.counted] <= most:
+        return trace
+    text = Message("{count} tells of fewer packets", count=diagnosis.counted)
+    return replace(trace, diagnosis=replace(unknown(diagnosis.at, text), unexplained=True))
+
+
+def better(first: Diagnosis, second: Trace) -> Diagnosis:
+    """Return the diagnosis that says more, where silence is all that the second look found too.
+
+    What relays questions may keep the second one to itself, while it waits for the answer to the first.
+    """
+    if second.diagnosis.unexplained and first.cause not in (Cause.UNKNOWN, None):
+        return with_waiting(first, second.second_look)
+    return second.diagnosis
 
 
 def without_answer(second: Trace) -> tuple[str, ...]:

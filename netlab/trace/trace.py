@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import field, replace
+from dataclasses import replace
 
 from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.absence import cannot_send
-from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
 from netlab.diagnosis.journey import Journey, NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
-from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.tables import LabTables, probe_lookup
-from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient
 from netlab.kernel.host.tracepoints import Recording
 from netlab.kernel.netlink.objects import queues
@@ -33,11 +30,21 @@ from netlab.kernel.state.tables import KernelTable
 from netlab.node_interface import NodeInterface
 from netlab.packets import filters, protocols
 from netlab.packets.filters import ECHO_MESSAGES
-from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.packet import Packet, Part
 from netlab.probes import probe as probe_by
-from netlab.probes.base import Ends, Probe
+from netlab.probes.base import Probe
+from netlab.trace.model import Trace, TraceRequest
 from netlab.trace.pursuit import Pursuit, until_over
-from netlab.trace.second import Findings, Watch, concerned, without_answer
+from netlab.trace.second import (
+    Findings,
+    FirstLook,
+    Watch,
+    ask_anew,
+    better,
+    credible,
+    first_look,
+    without_answer,
+)
 
 _ARP_MILLISECONDS = 300
 """Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
@@ -45,50 +52,6 @@ takes its time, up to 0.8 s, and three questions last longer."""
 
 _DATED = (KernelTable.NEIGHBOURS, KernelTable.FDB, KernelTable.CONNECTIONS)
 """Tables that packets themselves change."""
-
-
-@frozen
-class TraceRequest:
-    """A probe that is to be traced: from where to where, and of which kind."""
-
-    source: str
-    """Node."""
-    target: str
-    """Node, or the address if no node of the lab has it."""
-    ends: Ends
-    by: str = "icmp"
-    """The kind of probe: `tcp:80`."""
-    named: bool = True
-    """The target was called by its name; False: an address was typed, and whoever has it is meant."""
-
-
-_NOTHING = History()
-
-
-@frozen
-class Trace:
-    """A probe's journey, its end, and the evidence for it."""
-
-    request: TraceRequest
-    token: str
-    """Hexadecimal: what the probe is known by."""
-    sent_at: int
-    """Nanoseconds, by the kernel's clock: the first sighting, or when it was sent."""
-    cold: bool
-    """Some machine on the way had to ask for a MAC address first."""
-    journey: Journey
-    diagnosis: Diagnosis
-    decisions: tuple[tuple[Decision, ...], ...] = ()
-    """Entries and rules that decided each step of the journey."""
-    found: tuple[str, ...] = ()
-    """Lines that tell what the probe has learnt."""
-    frames: tuple[Frame, ...] = ()
-    """The probe's own, and ARP's, as they were seen."""
-    history: History = _NOTHING
-    names: Mapping[str, str] = field(default_factory=dict)
-    """IP or MAC address to the machine that has it."""
-    second_look: SecondLook | None = None
-    """None: the first probe was explained."""
 
 
 def traces(
@@ -104,41 +67,60 @@ def traces(
     address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
+    for request in requests:
+        if request.target == request.source:
+            netmap = netmap.with_loopback(request.source)
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
         look.send()
         look.wait()
-        first = look.traces()
-    left = [number for number, trace in enumerate(first) if trace.diagnosis.unexplained]
-    again = second_traces(netmap, [first[number] for number in left], interruption, dhcp_complaints)
-    for number, trace in zip(left, again, strict=True):
-        first[number] = trace
-    return first
+        traces = look.traces()
+    left = [number for number, trace in enumerate(traces) if trace.diagnosis.unexplained]
+    first = [_first_look(traces[number], netmap) for number in left]
+    again = second_looks(netmap, first, interruption, dhcp_complaints)
+    for number, second in zip(left, again, strict=True):
+        traces[number] = _better(traces[number], second)
+    return traces
 
 
-def second_traces(
+def second_looks(
     netmap: NetworkMap,
-    first: Sequence[Trace],
+    first: Sequence[FirstLook],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+    patient: bool = True,
 ) -> list[Trace]:
-    """Send probes that were not explained anew, with everything that may explain them watched, and wait for
-    an answer as long as their usual clients do. Raises as `traces` does."""
+    """Send probes that were not explained anew, with everything watched that may explain them; if `patient`,
+    wait for an answer as long as their usual clients do. Raises as `traces` does."""
     if not first:
         return []
-    requests = [trace.request for trace in first]
+    requests = [look.request for look in first]
+    nodes = frozenset[str]().union(*(look.nodes for look in first))
+    ask_anew(nodes, netmap)
     with _Look(netmap, requests, interruption, dhcp_complaints) as look:
-        watch = Watch(concerned(first, netmap), netmap, look.pool)
+        watch = Watch(nodes, netmap, look.pool)
         with watch.recorded() as recording:
             look.send(recording)
             look.wait()
-        again = look.traces(watch.findings())
-        again = [replace(trace, found=without_answer(trace)) for trace in again]
-        waiting = [n for n, trace in enumerate(again) if trace.diagnosis.unexplained]
-        if waiting and (seconds := look.wait_as_clients_do(waiting)):
-            late = look.traces(replace(watch.findings(), seconds=seconds))
+        traces = credible(look.traces(watch.findings()))
+        traces = [replace(trace, found=without_answer(trace)) for trace in traces]
+        waiting = [n for n, trace in enumerate(traces) if trace.diagnosis.unexplained]
+        if waiting and patient and (seconds := look.wait_as_clients_do(waiting)):
+            late = credible(look.traces(replace(watch.findings(), seconds=seconds)))
             for number in waiting:
-                again[number] = late[number]
-    return again
+                traces[number] = late[number]
+    return traces
+
+
+def _first_look(trace: Trace, netmap: NetworkMap) -> FirstLook:
+    owners = {address: (name,) for address, name in trace.names.items()}
+    return first_look(trace.request, trace.diagnosis, trace.journey, owners, netmap)
+
+
+def _better(first: Trace, second: Trace) -> Trace:
+    """Return the trace whose diagnosis says more."""
+    diagnosis = better(first.diagnosis, second)
+    shown = second if diagnosis is second.diagnosis else first
+    return replace(shown, diagnosis=diagnosis, second_look=second.second_look)
 
 
 class _Look:
@@ -392,9 +374,10 @@ def _needed(
 
     A machine may ask for somebody else at the same time, on behalf of other traffic.
     """
-    if request.by.startswith("dns"):  # A relay asks whomever it likes.
-        return set(pursuit.asked())
-    return pursuit.asked().keys() & hops
+    needed = pursuit.asked().keys() & hops
+    if request.by.startswith("dns"):  # A relay asks whomever it likes, and then.
+        needed |= pursuit.asked().keys() - pursuit.asked_before
+    return needed
 
 
 def _asked_before(start: Iterable[Entry]) -> set[tuple[str, str]]:

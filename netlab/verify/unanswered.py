@@ -15,7 +15,7 @@ from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
-from netlab.diagnosis.journey import NetworkMap, follow, marks
+from netlab.diagnosis.journey import Journey, NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
 from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.diagnosis.verdict import Verdict
@@ -58,6 +58,18 @@ class UnansweredProbe:
     send_error: int | None
     answered: bool
     """A reply has come, though not the target's."""
+
+
+@frozen
+class Loss:
+    """A probe that was not answered: its diagnosis, and what a second look needs."""
+
+    diagnosis: Diagnosis
+    journey: Journey
+    owners: Mapping[str, frozenset[str]]
+    """IP or MAC address to the nodes that have it."""
+    asked: str
+    """The address that was asked for in vain where the probe ended; empty if there is none."""
 
 
 class LossAnalyzer:
@@ -178,7 +190,19 @@ class LossAnalyzer:
             answered=probe.answered,
         )
 
-    def diagnoses(self) -> dict[int, Diagnosis]:
+    def dropped_replies(self) -> set[bytes]:
+        """Return the tokens of the batch's probes of which a machine's rule has dropped a reply."""
+        for trace in self._observer.rules:
+            self._take_hits(trace)
+        return {
+            token
+            for token, hits in self._drops.items()
+            for hit in hits
+            if self._netmap.nodes[hit.namespace] not in self._netmap.switches
+            and _echo(hit)[0] is Part.REPLY
+        }
+
+    def losses(self) -> dict[int, Loss]:
         """Return what became of each probe that was kept, by its number."""
         self._note_drops()
         if not self._kept:
@@ -188,7 +212,15 @@ class LossAnalyzer:
             number: diagnose.diagnose(replace(evidence, lab=lab_evidence))
             for number, evidence in self._kept.items()
         }
-        return _credible(diagnoses, lab_evidence.counts)
+        return {
+            number: Loss(
+                diagnosis,
+                self._kept[number].journey,
+                lab_evidence.owners,
+                self._kept[number].unanswered.get(diagnosis.at, ""),
+            )
+            for number, diagnosis in _credible(diagnoses, lab_evidence.counts).items()
+        }
 
     def _take_hits(self, trace: RuleTrace) -> bool:
         """Take in the rules that packets have met; return whether a probe was among them."""

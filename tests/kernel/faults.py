@@ -21,7 +21,7 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.nftables import nft
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.state import counters, sockets
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 

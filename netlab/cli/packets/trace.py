@@ -34,7 +34,7 @@ from netlab.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from netlab.trace.trace import Trace
+    from netlab.trace.model import Trace
 
 _ALL_STEPS = "all"
 _NO_ANSWER = 1

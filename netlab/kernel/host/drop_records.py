@@ -65,7 +65,7 @@ class KernelDrop:
 
 
 @frozen
-class Record:
+class EventRecord:
     """A line of the kernel's trace buffer."""
 
     at: int
@@ -84,7 +84,7 @@ class Record:
         return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
 
-def record(line: str, offset: int) -> Record | None:
+def record(line: str, offset: int) -> EventRecord | None:
     """Return the record of a line, its time later by so many nanoseconds; None if it has none."""
     match = _RECORD.search(line)
     if match is None:
@@ -92,12 +92,12 @@ def record(line: str, offset: int) -> Record | None:
     seconds, _, fraction = match["at"].partition(".")
     at = int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")) + offset
     in_softirq = (match["flags"] or "...")[2:3] in _IN_SOFTIRQ
-    return Record(
+    return EventRecord(
         at, int(match["pid"]), int(match["cpu"]), in_softirq, match["event"], match["text"]
     )
 
 
-def drops(records: Iterable[Record], departures: Iterable[Departure]) -> list[KernelDrop]:
+def drops(records: Iterable[EventRecord], departures: Iterable[Departure]) -> list[KernelDrop]:
     """Return the drops of packets that departed so, of those that the sender dropped while it was sending,
     and of those that machines made of them meanwhile."""
     return list(_Following(list(departures)).drops(records))
@@ -137,7 +137,7 @@ class _Following:
         self._sender: int | None = None
         """The thread that is sending the probe at the moment."""
 
-    def drops(self, records: Iterable[Record]) -> Iterator[KernelDrop]:
+    def drops(self, records: Iterable[EventRecord]) -> Iterator[KernelDrop]:
         for entry in records:
             match entry.event:
                 case "tracing_mark_write":
@@ -154,7 +154,7 @@ class _Following:
                     if packet and fields.get("reason") != _CLEANED_UP:
                         yield _drop(entry.at, fields, packet)
 
-    def _leaves(self, entry: Record, fields: dict[str, str]) -> None:
+    def _leaves(self, entry: EventRecord, fields: dict[str, str]) -> None:
         address, interface, size = fields["skbaddr"], fields["dev"], int(fields["len"])
         packet = self._packets.pop(address, None)
         departure = next(
@@ -174,14 +174,14 @@ class _Following:
         elif born := self._born(entry):
             self._packets[address] = replace(born.queued(entry.at, interface), size=size)
 
-    def _arrives(self, entry: Record, fields: dict[str, str]) -> None:
+    def _arrives(self, entry: EventRecord, fields: dict[str, str]) -> None:
         self._handled.pop(entry.cpu, None)
         if packet := self._packets.get(fields["skbaddr"]):
             packet = packet.arrives(entry.at, fields["dev"])
             self._packets[fields["skbaddr"]] = packet
             self._handled[entry.cpu] = packet
 
-    def _born(self, entry: Record) -> _Packet | None:
+    def _born(self, entry: EventRecord) -> _Packet | None:
         """Return the packet that is heard of for the first time, if it is the probe's."""
         if entry.pid != self._sender:
             return None
@@ -205,6 +205,6 @@ def _drop(at: int, fields: dict[str, str], packet: _Packet) -> KernelDrop:
 
 
 def _function(fields: dict[str, str]) -> str:
-    """Return the function of a location: `nft_do_chain` of `nft_do_chain+0x5ad/0x610`."""
+    """Return the function of a location: `icmp_rcv` of `icmp_rcv.constprop.0+0x5ad/0x610`."""
     name, plus, _ = fields.get("location", "").partition("+")
-    return name if plus else ""
+    return name.partition(".")[0] if plus else ""

@@ -28,7 +28,7 @@ _PREFIX = "netlab-"
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """Record the kernel's drops for the length of a block, to be read after it.
+    """EventRecord the kernel's drops for the length of a block, to be read after it.
 
     Raises Missing, with a remedy, where tracepoints cannot be used.
     """

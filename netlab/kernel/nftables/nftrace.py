@@ -16,7 +16,7 @@ from netlab.kernel.nftables import nft
 
 TRACE_TABLE = "netlab_trace_"
 """Prefix of the name of a trace's own table, whose rules are not the lab's."""
-FIRST_PRIORITY = -400
+FIRST_PRIORITY = -(1 << 31)
 """Rules that come before are not traced."""
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
@@ -25,7 +25,12 @@ _UNKNOWN_LINK_OF_ARP = bytes(12) + b"\x08\x06"
 _DROP = 0
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """NFPROTO_* of the kernel's headers to the words of nft."""
-_TRACED = {"inet": {"ip", "ip6", "inet"}, "bridge": {"bridge"}, "arp": {"arp"}}
+_TRACED = {
+    "inet": {"ip", "ip6", "inet"},
+    "bridge": {"bridge"},
+    "arp": {"arp"},
+    "netdev": {"netdev"},
+}
 """Family of a trace's table to the families whose rules it shows."""
 _HOOKS = {
     "inet": ("prerouting", "output"),
@@ -33,6 +38,7 @@ _HOOKS = {
     "arp": ("input", "output"),
 }
 """By family, the hooks that packets meet first."""
+_AT_INTERFACES = ("ingress", "egress")
 
 _UNTRACED_QUESTIONS = """\
 arp operation request meta nftrace set 0
@@ -62,6 +68,11 @@ class Hit:
     mark: int | None = None
     """The packet's mark (fwmark) behind the rule; None in chains behind the routing decision, which they do
     not change."""
+
+    @property
+    def rule(self) -> str:
+        """Family, table, chain and rule: `ip host forward: policy drop`."""
+        return f"{self.table.partition(' ')[0]} {self.text}"
 
 
 class _TracedPacket(NamedTuple):
@@ -98,6 +109,7 @@ class RuleTrace:
             "inet": tuple(matches),
             "bridge": (*matches, *questions),
             "arp": tuple(questions),
+            "netdev": tuple(matches),
         }
         self._routed_later = {
             chain
@@ -109,11 +121,14 @@ class RuleTrace:
             for family, traced in _TRACED.items()
             if self._matches[family] and nft.families(listing) & traced
         }
+        self._at_interfaces = [hook for hook in _AT_INTERFACES if f" hook {hook} " in listing]
+        self._devices: list[str] = []
         self._packets: dict[int, _TracedPacket] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
             self._subscription = traces()
+            self._devices = [name for _, name in socket.if_nameindex()]
         try:
             nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:
@@ -123,12 +138,20 @@ class RuleTrace:
 
     def _table(self, family: str) -> str:
         rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
+        if family == "netdev":
+            return f"table netdev {self._tables[family]} {{ {self._chains_of_devices(rules)} }}\n"
         chains = "".join(_chain(hook, rules) for hook in _HOOKS[family])
         if family == "bridge":
             chains += "".join(
                 _chain(hook, _UNTRACED_QUESTIONS) for hook in ("input", "postrouting")
             )
         return f"table {family} {self._tables[family]} {{ {chains} }}\n"
+
+    def _chains_of_devices(self, rules: str) -> str:
+        devices = ", ".join(f'"{name}"' for name in self._devices)
+        return "".join(
+            _chain(hook, rules, f"devices = {{ {devices} }}") for hook in self._at_interfaces
+        )
 
     def __exit__(self, *_: object) -> None:
         self._subscription.close()
@@ -171,8 +194,9 @@ class RuleTrace:
                 yield Hit(self.namespace, full_name, text, True, *seen, policy=True)
 
 
-def _chain(hook: str, rules: str) -> str:
-    return f"chain {hook} {{ type filter hook {hook} priority {FIRST_PRIORITY};\n{rules}\n }}\n"
+def _chain(hook: str, rules: str, devices: str = "") -> str:
+    words = f"type filter hook {hook} {devices} priority {FIRST_PRIORITY}"
+    return f"chain {hook} {{ {words};\n{rules}\n }}\n"
 
 
 def _frame(event: Mapping[str, Any], family: str) -> bytes:

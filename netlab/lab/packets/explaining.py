@@ -48,7 +48,6 @@ def explainer(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
                 packet = probe(by)
                 start = targets.node(lab, source)
                 end, address = targets.destination(lab, start, target, model.owners)
-                targets.refuse_itself(start, end, address)
                 named = not targets.is_address(target)
                 return explain_packet(model, start.name, end, ip_address(address), packet, named)
 

@@ -17,9 +17,9 @@ from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.plan.modes.nat import nat_uplinks
 from netlab.plan.nodes.outside import ADMISSION
-from netlab.plan.resources import Bridge, Lease
+from netlab.plan.resources import Bridge, Lease, Sysctl
 from netlab.plan.switches.quality import LOSS
-from netlab.scenario.topology import HOST
+from netlab.scenario.topology import HOST, INTERNET, Role
 
 if TYPE_CHECKING:
     from netlab.kernel.rows import IPInterface, IPNetwork
@@ -88,7 +88,14 @@ def netmap(lab: Lab) -> NetworkMap:
         forwarded_ports=frozenset(
             NodeInterface(HOST, card.interface) for card in cards if translates
         ),
-        tables={f"bridge {ADMISSION}": Cause.MAC_NOT_ALLOWED, f"bridge {LOSS}": Cause.LOST},
+        rules=_RULES,
+        forwarders=_forwarders(lab),
+        forwarding_keys={
+            name: f"vms.{name}.forwards" if node.role is Role.VM else "host.forwards"
+            for name, node in lab.topology.nodes.items()
+            if node.role in (Role.VM, Role.HOST)
+        },
+        provider=INTERNET,
         removed=removed,
         gone={node: _known_by(lab, node) for node in removed.values()},
         lost={
@@ -98,6 +105,34 @@ def netmap(lab: Lab) -> NetworkMap:
             for end, peer in lab.plan.peers.items()
             if end.namespace in present and peer.namespace not in present
         },
+    )
+
+
+_TRANSLATING = ("ip host", "ip home_router", "ip nat_device")
+_TRANSLATING_6 = ("ip6 host", "ip6 nat_device")
+_RULES = {
+    f"bridge {ADMISSION}": Cause.MAC_NOT_ALLOWED,
+    f"bridge {LOSS}": Cause.LOST,
+    "ip internet forward: policy": Cause.NOT_FORWARDING,
+    "ip host forward: policy": Cause.NOT_FORWARDING,
+    "ip6 host forward: policy": Cause.NOT_FORWARDING,
+    **{f"{table} leaving: ": Cause.NOT_TRANSLATED for table in (*_TRANSLATING, *_TRANSLATING_6)},
+}
+"""Rules by which the lab's nodes behave as their models do, where these have no firewall."""
+
+
+def _forwarders(lab: Lab) -> frozenset[NodeInterface]:
+    """Return the adapters by which packets come in that their machine passes on, as planned."""
+    settings = {
+        (resource.namespace, resource.key)
+        for resource in lab.plan.resources
+        if isinstance(resource, Sysctl) and resource.value == "1"
+    }
+    return frozenset(
+        NodeInterface(names.node(end.namespace), end.interface)
+        for end in lab.plan.peers
+        if (end.namespace, "net.ipv4.ip_forward") in settings
+        or (end.namespace, f"net.ipv4.conf.{end.interface}.forwarding") in settings
     )
 
 

@@ -29,6 +29,14 @@ def is_address(target: str) -> bool:
     return False
 
 
+def is_domain(lab: Lab, target: str) -> bool:
+    """Return whether a target is a name that a name server is asked for: a server's, or one that looks
+    like none of the lab's."""
+    servers = lab.source.scenario.internet.servers
+    is_name = "." in target and "@" not in target and not is_address(target)
+    return is_name and (target in servers or not near(target, servers))
+
+
 def points(lab: Lab, named: Sequence[str], missing_ok: bool = False) -> dict[str, set[str]]:
     """Map namespaces to the interfaces that are meant there (an empty set: all); no names: everywhere.
 
@@ -69,8 +77,10 @@ def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[st
     target = str(servers.get(target, target))
     with suppress(ValueError):
         address = ip_address(target)
-        if address.is_loopback or address.is_unspecified:
-            raise UsageError(f"{target} is no other machine's address", "name another machine")
+        if address.is_loopback:
+            return source.name, str(address)
+        if address.is_unspecified:
+            raise UsageError(f"{target} is no machine's address", "name one that a machine has")
         if address == _BROADCAST or address.is_multicast or _is_broadcast(address, owners):
             raise UsageError(f"{target} is everybody's address", "name one machine's")
         if address.version == 6 and address.is_link_local:
@@ -97,13 +107,6 @@ def address_of(adapter: Adapter, version: int, owners: Owners) -> str:
         if address.version == version and not (version == 6 and address.ip.is_link_local):
             return str(address.ip)
     return ""
-
-
-def refuse_itself(source: Node, target: str, address: str) -> None:
-    """Raise UsageError if the node that is meant is the source itself."""
-    if target == source.name:
-        fix = "name another machine: no packet would leave"
-        raise UsageError(f"{address} is {target} itself", fix)
 
 
 def _named(lab: Lab, target: str) -> Node:

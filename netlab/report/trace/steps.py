@@ -24,7 +24,7 @@ from netlab.report.words import (
     probe_name,
     translations,
 )
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 WIDTH = 100
 """Columns of a wide terminal, and of a pipe."""
@@ -355,4 +355,7 @@ def _why(story: Story) -> Iterator[tuple[str, str]]:
         yield N_("why"), story.render(why)
     yield N_("evidence"), story.render(finding.evidence)
     if finding.look_at:
-        yield N_("look at"), f"sudo netlab exec {finding.at} -- {finding.look_at}"
+        yield (
+            N_("look at"),
+            f"sudo netlab exec {finding.look_on or finding.at} -- {finding.look_at}",
+        )

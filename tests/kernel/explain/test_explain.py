@@ -90,7 +90,7 @@ def test_wrong_gateway(running):
     with changed("vm2", GATEWAY_1, GATEWAY_2):
         assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
         with changed("host", FORWARDING + "1", FORWARDING + "0"):
-            assert compared(running, "vm2", "internet") == ("host", Cause.FIREWALL)
+            assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
 
 
 STRANGER = "02:00:00:00:00:77"
@@ -278,7 +278,10 @@ def test_rules_of_a_switch_make_it_uncertain(running):
         found = lab.explain(running, "vm2", "vm3").diagnosis
     finally:
         nft.delete_table("explain.vmnet8", "bridge", "b")
-    assert (found.verdict, found.evidence) == (Verdict.UNKNOWN, "not certain, because chain bridge b c")
+    assert (found.verdict, found.evidence) == (
+        Verdict.UNKNOWN,
+        "not certain, because chain bridge b c",
+    )
 
 
 def test_nothing_is_sent(running):

@@ -21,7 +21,7 @@ from netlab.packets.packet import Frame, Part
 from netlab.probes.base import Ends
 from netlab.report.text import plain
 from netlab.report.trace.steps import journey
-from netlab.trace.trace import Trace, TraceRequest
+from netlab.trace.model import Trace, TraceRequest
 from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
 
@@ -188,6 +188,10 @@ REVERSE = {"nat": {"TcpExt.IPReversePathFilter": 1}}
 TWO = {"Ip.InAddrErrors": 1, "TcpExt.IPReversePathFilter": 1}
 TWO_COUNTS = {**ADDRESS_ERROR, "counts": {"nat": TWO}, "misplaced": {"nat"}}
 OWN = {"10.0.0.2": {"nat"}}
+FORGED = {"drops": {("host", Part.REPLY): RULE}, "parts": {"nat": {"nat", "host"}}}
+TO_A_GROUP = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
+for frame in TO_A_GROUP:
+    frame.fields["eth.dst"] = "01:00:5e:00:00:05"
 
 CASES = [
     (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
@@ -248,6 +252,10 @@ CASES = [
      Cause.DHCP_POOL_EXHAUSTED),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dropped", "host", Cause.NAT_MAPPING_EXPIRED),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dropped", "host", Cause.NO_RETURN_PATH),
+    (evidence(THERE_AND_BACK, answered=True, **FORGED), "unknown", "host", Cause.UNKNOWN),
+    (evidence(THERE_AND_BACK, answered=True, **FORGED, kind="tcp"), "answered", "pc", None),
+    (evidence(TO_A_GROUP), "dropped", "sw", Cause.MAC_UNKNOWN),
+    (evidence(TO_A_GROUP, target="nat"), "unknown", "nat", Cause.UNKNOWN),
     (evidence([], carriers=frozenset()), "dropped", "vm1", Cause.NIC_DOWN),
     (evidence([], addressed=False), "dropped", "vm1", Cause.NO_ADDRESS),
     (evidence([], send_error=errno.ENETUNREACH), "dropped", "vm1", Cause.NO_ROUTE),

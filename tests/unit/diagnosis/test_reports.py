@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from dataclasses import replace
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Network, ip_address, ip_interface
 
 import pytest
 
@@ -14,8 +14,10 @@ from netlab.diagnosis.drops import RuleDrop
 from netlab.diagnosis.evidence import Reporter
 from netlab.diagnosis.journey import follow
 from netlab.diagnosis.reporters import reporters, route_errors
+from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.tables import LabTables
 from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.obstacles import Obstacle, ObstacleKind
 from netlab.kernel.rows import Connection, Flow, RouteRow, Socket
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookup, RouteResult
 from netlab.kernel.state.tables import KernelTable
@@ -32,7 +34,8 @@ CLOSED = {"reporters": {"pc": Reporter(FLOW, "eth0")}, "owners": OWNERS}
 
 def request(points: str = THERE, protocol: str = "udp") -> list[Frame]:
     ports = {f"{protocol}.src": "5000", f"{protocol}.dst": "81"} if protocol else {}
-    return [replace(one, fields={**one.fields, **ports}) for one in frames(points)]
+    number = {"ip.protocol": "6" if protocol == "tcp" else "17"}
+    return [replace(one, fields={**one.fields, **number, **ports}) for one in frames(points)]
 
 
 def error(kind: str, code: str, points: str = BACK, source: str = "10.0.0.2") -> list[Frame]:
@@ -133,6 +136,50 @@ class TestAClosedPort:
         assert end(request() + error("3", "3"), **given)[2] is Cause.FIREWALL
 
 
+class TestALegacyRule:
+    """A second look reads rules and their counts."""
+
+    RULE = Obstacle(
+        ObstacleKind.IPTABLES, "iptables-legacy filter INPUT: -j REJECT", "", "input", 4, 1, True
+    )
+    HIDDEN = Obstacle(ObstacleKind.IPTABLES, "iptables-legacy filter", version=4)
+    CLOSED = waiting(tool="iptables-legacy")
+    OPEN = waiting(socket("0.0.0.0"), tool="iptables-legacy")
+
+    def judged(
+        self, given: dict, *present: Obstacle, grown: tuple[Obstacle, ...] = ()
+    ) -> Diagnosis:
+        look = SecondLook(obstacles={"pc": present}, grown={"pc": grown})
+        return told(request() + error("3", "3"), **given, second_look=look)
+
+    def test_that_may_have_refused_asks_for_a_second_look(self):
+        for given in (self.CLOSED, self.OPEN):
+            assert told(request() + error("3", "3"), **given).unexplained
+        assert not told(request() + error("3", "3"), **CLOSED).unexplained
+
+    def test_that_rejects_and_has_counted_is_the_cause(self):
+        for given in (self.CLOSED, self.OPEN):
+            diagnosis = self.judged(given, self.RULE, grown=(self.RULE,))
+            assert (diagnosis.verdict, diagnosis.cause) == (Verdict.REFUSED, Cause.FIREWALL)
+            assert diagnosis.evidence.endswith(
+                "iptables-legacy filter INPUT: -j REJECT: its count grew"
+            )
+
+    def test_that_has_counted_nothing_is_not(self):
+        others = (replace(self.RULE, version=6), replace(self.RULE, rejects=False))
+        for grown in ((), others):
+            assert self.judged(self.CLOSED, self.RULE, grown=grown).cause is Cause.PORT_CLOSED
+            unproved = self.judged(self.OPEN, self.RULE, grown=grown)
+            assert (unproved.cause, unproved.unexplained) == (Cause.UNKNOWN, False)
+
+    def test_that_nobody_can_show_stays_possible(self):
+        assert self.judged(self.CLOSED, self.HIDDEN).cause is Cause.UNKNOWN
+        assert self.judged(self.OPEN, self.HIDDEN).cause is Cause.REFUSED
+        elsewhere = SecondLook(obstacles={"vm1": ()})
+        found = request() + error("3", "3")
+        assert told(found, **self.CLOSED, second_look=elsewhere).cause is Cause.UNKNOWN
+
+
 class TestAMissingWay:
     FOUND = request(TO_HOST) + error("3", "1", FROM_HOST, "192.168.1.100")
     AT_HOST = {"reporters": {"host": Reporter()}}  # noqa: RUF012
@@ -214,7 +261,8 @@ def test_which_packets_a_socket_takes(listener, address, interface, takes):
 class TestWhatIsKnownOfAReporter:
     def tables(self, connections: tuple[Connection, ...] = (), **given: object) -> LabTables:
         rows = {
-            ("pc", KernelTable.ADDRESSES): [("eth0", ip_address("10.0.0.2"))],
+            ("pc", KernelTable.ADDRESSES): [("eth0", ip_interface("10.0.0.2/24"))],
+            ("host", KernelTable.ADDRESSES): [("lan", ip_interface("192.168.1.100/24"))],
             ("host", KernelTable.CONNECTIONS): list(connections),
         }
         return replace(
@@ -224,8 +272,7 @@ class TestWhatIsKnownOfAReporter:
             **given,
         )
 
-    def test_what_it_received_and_with_which_sockets(self, monkeypatch):
-        monkeypatch.setattr(LabTables, "addresses", lambda self, node: {"10.0.0.2"})
+    def test_what_it_received_and_with_which_sockets(self):
         journey = follow(request() + error("3", "3"), MAP)
         (reporter,) = reporters(journey, self.tables()).values()
         assert (reporter.received, reporter.inlet) == (FLOW, "eth0")
@@ -237,9 +284,8 @@ class TestWhatIsKnownOfAReporter:
         journey = follow(request(TO_HOST) + error("3", "3", FROM_HOST), MAP)
         assert reporters(journey, self.tables())["host"].received is None
 
-    def test_a_packet_that_it_has_sent_to_itself_it_received(self, monkeypatch):
-        monkeypatch.setattr(LabTables, "addresses", lambda self, node: {"192.168.1.1"})
-        own = replace(FLOW, target=ip_address("192.168.1.1"), target_port=9)
+    def test_a_packet_that_it_has_sent_to_itself_it_received(self):
+        own = replace(FLOW, target=ip_address("192.168.1.100"), target_port=9)
         redirected = Connection(1, "udp", FLOW, own.reversed, "unreplied", 30)
         journey = follow(request(TO_HOST) + error("3", "3", FROM_HOST), MAP)
         assert reporters(journey, self.tables((redirected,)))["host"].received == own

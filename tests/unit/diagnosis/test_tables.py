@@ -68,6 +68,11 @@ class TestDecisions:
         assert [(decision.by, decision.text) for decision in decided] == [
             (By.FDB, "nat is behind the port pn")
         ]
+        elsewhere = replace(stay, went_out=(Outlet("pb", "b"),))
+        assert list(decisions(elsewhere, DecisionTables(fdb=fdb), (), True, {})) == []
+        misled = DecisionTables(fdb=fdb, leads=lambda port, mac: False)
+        (decision,) = decisions(stay, misled, (), True, {"m:gw": "nat"})
+        assert decision.text == "by its table, nat is behind the port pn, and it is not"
         flooded = replace(stay, went_out=(*stay.went_out, Outlet("pb", "b")))
         (decision,) = decisions(flooded, DecisionTables(), (), True, {})
         assert decision.text == "nobody knows the port of m:gw: to every port"

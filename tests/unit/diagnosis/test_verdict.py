@@ -96,6 +96,7 @@ def test_unknown_never_meets_an_expectation(reachable):
         (Outcome(Verdict.ANSWERED, "", seen_as="10.0.0.2", arrived=True), False, False),
         (Outcome(Verdict.REFUSED, ""), False, True),
         (Outcome(Verdict.DROPPED, ""), False, True),
+        (Outcome(Verdict.DROPPED, "", source_sends=False), False, False),
         (Outcome(Verdict.DROPPED, "", seen_as="10.0.0.1", arrived=True), False, False),
     ],
 )

@@ -36,7 +36,7 @@ from netlab.report.trace.pcap_comments import record
 from netlab.report.trace.quiz import questions
 from netlab.report.trace.steps import journey
 from netlab.report.words import field_name
-from netlab.trace.trace import Trace, TraceRequest
+from netlab.trace.model import Trace, TraceRequest
 from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
 VM1, NAT, NAT_OUT, PC = (f"00:00:00:00:00:0{n}" for n in range(1, 5))

@@ -185,6 +185,16 @@ def forget(netlink: Netlink) -> None:
     netlink.attempt(removals, RTM_DELNEIGH)  # A neighbour may have gone by itself meanwhile.
 
 
+def ask_anew(netlink: Netlink) -> None:
+    """Delete the neighbours of whom the namespace's machine has had no answer: for its next packet it asks at
+    once, and not when it is their turn."""
+    unknown = [neighbour for neighbour in read(netlink) if neighbour.state in _UNANSWERED]
+    netlink.attempt([_removal(neighbour) for neighbour in unknown], RTM_DELNEIGH)
+
+
+_UNANSWERED = ("incomplete", "failed")
+
+
 def delete(netlink: Netlink, neighbour: KernelNeighbour) -> None:
     """Remove a neighbour. Raises Refused."""
     netlink.request(_removal(neighbour), RTM_DELNEIGH)
