@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -62,7 +62,7 @@ class Cables:
         self.model = model
         self.gates = Gates(model)
         self.stays: list[PredictedStay] = []
-        self.onward: dict[Part, list[Onward]] = {Part.REQUEST: [], Part.REPLY: []}
+        self.onward: defaultdict[Part, list[Onward]] = defaultdict(list)
         """Where the machines on the way of each part send it."""
         self.meant: Mapping[Part, frozenset[str]] = {}
         """The machines that each part is for."""
@@ -71,7 +71,7 @@ class Cables:
 
     def leads(self, part: Part, mac: str = "") -> Leads:
         """Return why a part has come to its present stay; `mac` is the frame's receiver."""
-        last, is_reply = self.stays[-1], part is Part.REPLY
+        last, is_reply = self.stays[-1], part is not Part.REQUEST
         passage = Passage(
             tuple(self.onward[part]),
             last.node,
