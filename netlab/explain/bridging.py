@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -62,7 +62,7 @@ class Cables:
         self.model = model
         self.gates = Gates(model)
         self.stays: list[PredictedStay] = []
-        self.onward: dict[Part, list[Onward]] = {Part.REQUEST: [], Part.REPLY: []}
+        self.onward: defaultdict[Part, list[Onward]] = defaultdict(list)
         """Where the machines on the way of each part send it."""
         self.meant: Mapping[Part, frozenset[str]] = {}
         """The machines that each part is for."""
@@ -77,7 +77,7 @@ class Cables:
 
     def passage(self, part: Part, node: str, inlet: str = "") -> Passage:
         """Return the way of a part to the node where it ends; `inlet`: the interface by which it came in."""
-        past = frozenset(self._untranslated()) if part is Part.REPLY else frozenset()
+        past = frozenset(self._untranslated()) if part is not Part.REQUEST else frozenset()
         meant = self.meant.get(part, frozenset())
         return Passage(tuple(self.onward[part]), node, inlet, meant, past)
 

@@ -11,7 +11,14 @@ from netlab.diagnosis.journey import asymmetric_reply, merge_nat_stays
 from netlab.diagnosis.leads import answers_elsewhere, led
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
-from netlab.explain.model import Ended, Explanation, LabModel, PredictedProbe, PredictedStay
+from netlab.explain.model import (
+    Ended,
+    Explanation,
+    LabModel,
+    PredictedPacket,
+    PredictedProbe,
+    PredictedStay,
+)
 from netlab.explain.multipath import every_way
 from netlab.kernel.rows import IPAddress, at_port
 from netlab.messages import Message, join_and
@@ -43,7 +50,8 @@ def _explain(
     """Follow one way of the packet and its reply."""
     model = walk.model
     meant = model.netmap.meant(model.owners.interfaces.get(str(to), ()), target, named)
-    walk.meant = {Part.REQUEST: meant, Part.REPLY: frozenset({source})}
+    back = frozenset({source})
+    walk.meant = {Part.REQUEST: meant, Part.REPLY: back, Part.ERROR: back}
     diagnosis = _diagnose(walk, source, target, meant, to, probe)
     stays = merge_nat_stays(walk.stays, model.netmap, lambda stay: stay.part, _merged)
     return Explanation(source, target, str(to), probe, tuple(stays), diagnosis)
@@ -62,9 +70,12 @@ def _diagnose(
         receiver, request = walk.ask(source, to, probe)
         if receiver not in meant and (twin := _twin(walk, receiver, target, to)):
             return twin
-        program = walk.deliver(receiver, request)
     except Ended as end:
         return _end(walk, end, _cut_off(walk, end.at, to))
+    try:
+        program = walk.deliver(receiver, request)
+    except Ended as end:
+        return _refused(walk, source, receiver, request, end)
     asked = at_port(to, probe.port)
     passed_on = any((stay.node, stay.before[1]) == (target, asked) for stay in walk.stays)
     try:
@@ -93,6 +104,32 @@ def _diagnose(
         return Diagnosis(Verdict.ANSWERED, receiver, evidence=program)
     text = Message("it would be answered, but by {who}", who=receiver)
     return Diagnosis(Verdict.UNKNOWN, receiver, Cause.UNKNOWN, text)
+
+
+def _refused(
+    walk: Walk, source: str, receiver: str, request: PredictedPacket, end: Ended
+) -> Diagnosis:
+    """Return the diagnosis of a packet that a machine takes and no program: what refuses it, a reset or an
+    error, has to come back."""
+    diagnosis = _end(walk, end)
+    if end.verdict is not Verdict.REFUSED:
+        return diagnosis
+    stays = len(walk.stays)
+    try:
+        taker, _ = walk.reply(receiver, request, Part.ERROR)
+    except Ended as lost:
+        ended = _end(walk, lost)
+        return ended if lost.cause is Cause.UNKNOWN else _lost_refusal(lost.at, ended.evidence)
+    finally:
+        del walk.stays[stays:]
+    if taker != source:
+        return _lost_refusal(taker, Message("{node} would take the reply for its own", node=taker))
+    return diagnosis
+
+
+def _lost_refusal(at: str, why: str) -> Diagnosis:
+    text = Message("the refusal would end on {node}: {why}", node=at, why=why)
+    return Diagnosis(Verdict.DROPPED, at, Cause.NO_RETURN_PATH, text)
 
 
 def _because_turned(walk: Walk, text: str) -> str:

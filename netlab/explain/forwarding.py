@@ -43,10 +43,12 @@ _TTL = "net.ipv4.ip_default_ttl"
 _IGNORES_ECHO = {4: "ipv4.icmp_echo_ignore_all", 6: "ipv6.icmp.echo_ignore_all"}
 _TRACKING = -200
 """The priority at which Linux finds a packet's connection (NF_IP_PRI_CONNTRACK)."""
-_NAT = {"prerouting": -100, "output": -100, "postrouting": 100}
+_NAT = {"prerouting": -100, "output": -100, "input": 100, "postrouting": 100}
 """The priorities at which it translates (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC)."""
 _OF_TARGETS = ("prerouting", "output")
 """The hooks at which targets are translated, and connections found."""
+_OF_SOURCES = ("input", "postrouting")
+"""The hooks at which sources are translated."""
 _NEW = frozenset({"new"})
 _TOS = 0
 """The type of service of a packet that no program has asked anything special for."""
@@ -461,7 +463,7 @@ class Walk(Resolving):
             return packet
         if hook in _OF_TARGETS:
             return self._undo_target(node, packet)
-        return self._undo_source(node, packet) if hook == "postrouting" else packet
+        return self._undo_source(node, packet) if hook in _OF_SOURCES else packet
 
     def _changed(
         self, node: str, chain: Mapping[str, Any], packet: PredictedPacket, facts: Facts

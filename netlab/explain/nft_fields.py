@@ -19,7 +19,15 @@ _SOLICITED = int(IPv6Address("ff02::1:ff00:0"))
 """The prefix of a solicited-node multicast address (RFC 4291, 2.7.1); its last 24 bits are the address'."""
 _NO_INTERFACES = dict.fromkeys(("meta iif", "meta iifname", "meta oif", "meta oifname"), "")
 """The kernel takes the empty name where a packet has no interface (nft_meta_store_ifname)."""
-_REPLIED, _FIRST = frozenset({"syn", "ack"}), frozenset({"syn"})
+_FLAGS = {
+    Part.REQUEST: frozenset({"syn"}),
+    Part.REPLY: frozenset({"syn", "ack"}),
+    Part.ERROR: frozenset({"rst", "ack"}),
+}
+"""Flags of TCP's first packet, and of what answers it (RFC 9293, 3.5)."""
+_MESSAGES = {Part.REQUEST: ("echo-request", 0), Part.REPLY: ("echo-reply", 0)}
+_PORT_CLOSED = {"icmp": 3, "icmpv6": 4}
+"""Codes of ICMP's "destination unreachable" for a port without program (RFC 792, RFC 4443)."""
 
 
 def interfaces(came_in: str | None, out: str | None) -> Facts:
@@ -52,19 +60,18 @@ def packet_facts(
 def _content(packet: PredictedPacket) -> dict[str, Any]:
     """Return the facts of a packet that are the same everywhere; ports that are chosen at random are not
     among them."""
-    protocol = packet.probe.protocol
-    if protocol == "icmp" and packet.version == 6:
-        protocol = "icmpv6"
+    protocol, is_error = packet.probe.protocol, packet.part is Part.ERROR
+    icmp = "icmp" if packet.version == 4 else "icmpv6"
+    if protocol == "icmp" or (is_error and protocol == "udp"):
+        facts = _ip_facts(packet.source, packet.target, packet.ttl, icmp)
+        kind, code = _MESSAGES.get(packet.part, ("destination-unreachable", _PORT_CLOSED[icmp]))
+        return {**facts, f"{icmp} type": WORDS[f"{icmp} type"][kind], f"{icmp} code": code}
     facts = _ip_facts(packet.source, packet.target, packet.ttl, protocol)
-    is_request = packet.part is Part.REQUEST
-    if packet.probe.protocol == "icmp":
-        kind = "echo-request" if is_request else "echo-reply"
-        return {**facts, f"{protocol} type": WORDS[f"{protocol} type"][kind], f"{protocol} code": 0}
     ports = {"sport": packet.source_port, "dport": packet.target_port}
     facts |= {f"{word} {end}": port for end, port in ports.items() for word in (protocol, "th")}
-    return (
-        {**facts, "tcp flags": _FIRST if is_request else _REPLIED} if protocol == "tcp" else facts
-    )
+    if protocol == "tcp":
+        facts["tcp flags"] = _FLAGS[packet.part]
+    return facts
 
 
 def connection_facts(first: PredictedPacket) -> Facts:

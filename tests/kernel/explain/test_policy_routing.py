@@ -183,7 +183,7 @@ def test_a_mark_that_legacy_tables_may_set_is_not_known(running, version):
         assert lab.trace(running, "pc", INTERNET[version]).diagnosis.verdict is Verdict.ANSWERED
         found = lab.explain(running, "pc", INTERNET[version]).diagnosis
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "router")
-    assert found.evidence == f"not certain: {rule} looks at fwmark, which is not known"
+    assert found.evidence == f"not certain, because {rule} looks at fwmark, which is not known"
 
 
 @both
@@ -220,7 +220,7 @@ def test_a_port_that_is_chosen_at_random_is_not_known(running, version):
         found = lab.explain(running, "pc", INTERNET[version], "tcp:80").diagnosis
     assert traced.verdict is Verdict.ANSWERED
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "pc")
-    assert found.evidence == f"not certain: {rule} looks at sport, which is not known"
+    assert found.evidence == f"not certain, because {rule} looks at sport, which is not known"
 
 
 @both
@@ -280,7 +280,7 @@ def test_next_hops_that_lead_to_different_ends(running, version):
     found = explained.diagnosis
     assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, "pc", Cause.UNKNOWN)
     assert [stay.node for stay in explained.stays] == ["pc"]
-    assert found.evidence.startswith(f"not certain: {INTERNET[version]} ")
+    assert found.evidence.startswith(f"not certain, because {INTERNET[version]} ")
     assert found.evidence.endswith(
         f" may choose via {FIRST[version]} dev eth0 (✔ would be answered) or "
         f"via {gateway} dev eth0 (✘ would be dropped at pc, arp-unanswered)"
