@@ -1,7 +1,7 @@
 """The machine that led a packet away from its destination, and the route or entry by which it did. Pure.
 
-A machine leads a packet away if it sends it by an interface by which no shortest way to the destination's
-owner begins. That is judged by cables; why it did so, its routes tell.
+A machine leads a packet away if it sends it by an interface by which no way to the destination's owner
+begins. That is judged by cables and by who is planned to forward; why it did so, its routes tell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.journey import AsymmetricReply
 from netlab.diagnosis.ways import Way
-from netlab.diagnosis.whereabouts import Whereabouts
+from netlab.diagnosis.whereabouts import Whereabouts, is_private
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, RouteRow
 from netlab.kernel.state.policy import RouteLookup
@@ -130,7 +130,7 @@ def away(passage: Passage, whereabouts: Whereabouts) -> Lead | None:
         owner = whereabouts.owner(sent.address, passage.meant)
         if owner is None or owner.node in (sent.node, passage.ended):
             continue
-        way = whereabouts.ways.way(sent.node, owner.node)
+        way = whereabouts.way(sent.node, owner, sent.address)
         if way and sent.interface not in way.interfaces:
             text = _led_away(sent, owner, way, whereabouts)
             place = whereabouts.place(sent.address, sent.node, passage.meant, passage.past)
@@ -241,9 +241,9 @@ def _entry(sent: Onward, hop: IPAddress, whereabouts: Whereabouts) -> Message:
 def _wrong_gateway(before: Onward, passage: Passage, whereabouts: Whereabouts) -> Lead | None:
     """Return the route by which a machine has sent a packet to one that is not on the way."""
     owner = whereabouts.owner(before.address, passage.meant)
-    way = owner and whereabouts.ways.forwarded(before.node, owner.node)
-    is_on_the_way = way is None or passage.ended in {end.node for end in way.gateways}
-    if is_on_the_way or before.route is None:
+    way = owner and whereabouts.way(before.node, owner, before.address)
+    is_router = NodeInterface(passage.ended, passage.inlet) in whereabouts.lab.netmap.forwarders
+    if is_router or way is None or not way.is_forwarded or before.route is None:
         return None
     text = Message(
         "{sender} sends it to {node}, since its route is {route}",
@@ -260,7 +260,7 @@ def _dead_end(address: IPAddress, passage: Passage, whereabouts: Whereabouts) ->
     """Return what a machine does not forward, and the scenario's key that would have it do so."""
     netmap, node = whereabouts.lab.netmap, passage.ended
     place = whereabouts.place(address, node, passage.meant, passage.past)
-    if node == netmap.provider and address.is_private:
+    if node == netmap.provider and is_private(address):
         text = Message(
             "{address} is a private address, and {node} carries packets to public ones only",
             address=address,
@@ -287,7 +287,9 @@ def _not_taken(
 ) -> Message | None:
     """Return why nobody takes a frame: where its receiver is, or who has the next hop's address instead."""
     if mac in whereabouts.lab.owners.interfaces:
-        return whereabouts.not_taken(mac, passage.ended)
+        start = NodeInterface(before.node, before.interface) if before else None
+        switch = whereabouts.network_name(start) if start else ""
+        return whereabouts.not_taken(mac, passage.ended, switch or passage.ended)
     owner = before and before.hop and whereabouts.owner(before.hop)
     if not before or not before.hop or not owner or owner.node == before.node:
         return None
