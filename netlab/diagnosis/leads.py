@@ -1,19 +1,18 @@
 """The machine that led a packet away from its destination, and the route or entry by which it did. Pure.
 
-A machine leads a packet away if it sends it by an interface by which no shortest way to the destination's
-owner begins. That is judged by cables; why it did so, its routes tell.
+A machine leads a packet away if it sends it by an interface by which no way to the destination's owner
+begins. That is judged by cables and by who is planned to forward; why it did so, its routes tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import ip_network
 
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.journey import AsymmetricReply
 from netlab.diagnosis.ways import Way
-from netlab.diagnosis.whereabouts import Whereabouts
+from netlab.diagnosis.whereabouts import Whereabouts, is_private
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, RouteRow
 from netlab.kernel.state.policy import RouteLookup
@@ -24,10 +23,6 @@ _ROUTES = {4: "ip route", 6: "ip -6 route"}
 _NEIGHBOURS = "ip neighbour"
 _BY_HAND = "permanent"
 """The state of a neighbour that a person has entered."""
-_PRIVATE = tuple(
-    map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7"))
-)
-"""Addresses that no provider carries (RFC 1918, 3927, 4193)."""
 
 
 @frozen
@@ -138,7 +133,7 @@ def away(passage: Passage, whereabouts: Whereabouts) -> Lead | None:
         owner = whereabouts.owner(sent.address, passage.meant)
         if owner is None or owner.node in (sent.node, passage.ended):
             continue
-        way = whereabouts.ways.way(sent.node, owner.node)
+        way = whereabouts.way(sent.node, owner, sent.address)
         if way and sent.interface not in way.interfaces:
             text = _led_away(sent, owner, way, whereabouts)
             place = whereabouts.place(sent.address, sent.node, passage.meant, passage.past)
@@ -266,9 +261,10 @@ def _entry(sent: Onward, hop: IPAddress, whereabouts: Whereabouts) -> Message:
 def _wrong_gateway(before: Onward, passage: Passage, whereabouts: Whereabouts) -> Lead | None:
     """Return the route by which a machine has sent a packet to one that is not on the way."""
     owner = whereabouts.owner(before.address, passage.meant)
-    way = owner and whereabouts.ways.forwarded(before.node, owner.node)
-    is_on_the_way = way is None or passage.ended in {end.node for end in way.gateways}
-    if is_on_the_way or before.route is None or before.hop is None:
+    way = owner and whereabouts.way(before.node, owner, before.address)
+    is_router = NodeInterface(passage.ended, passage.inlet) in whereabouts.lab.netmap.forwarders
+    is_known = before.route is not None and before.hop is not None
+    if is_router or way is None or not way.is_forwarded or not is_known:
         return None
     text = Message(
         "{sender} sends it to {node}, since its route is {route}",
@@ -285,7 +281,7 @@ def _dead_end(address: IPAddress, passage: Passage, whereabouts: Whereabouts) ->
     """Return what a machine does not forward, and the scenario's key that would have it do so."""
     netmap, node = whereabouts.lab.netmap, passage.ended
     place = whereabouts.place(address, node, passage.meant, passage.past)
-    if node == netmap.provider and any(address in network for network in _PRIVATE):
+    if node == netmap.provider and is_private(address):
         text = Message(
             "{address} is a private address, and {node} carries packets to public ones only",
             address=address,
@@ -320,7 +316,9 @@ def _not_taken(
 ) -> Message | None:
     """Return why nobody takes a frame: where its receiver is, or who has the next hop's address instead."""
     if mac in whereabouts.lab.owners.interfaces:
-        return whereabouts.not_taken(mac, passage.ended)
+        start = NodeInterface(before.node, before.interface) if before else None
+        switch = whereabouts.network_name(start) if start else ""
+        return whereabouts.not_taken(mac, passage.ended, switch or passage.ended)
     owner = before and before.hop and whereabouts.owner(before.hop)
     if not before or not before.hop or not owner or owner.node == before.node:
         return None

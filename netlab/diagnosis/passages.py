@@ -34,7 +34,7 @@ class Passages:
 
     @property
     def is_home(self) -> bool:
-        """Return whether a reply has come home: then nothing was led anywhere."""
+        """True if a reply has come home: then nothing was led anywhere."""
         replies = self.journey.of(Part.REPLY)
         return any(step.node == self.source and step.came_in for step in replies)
 
