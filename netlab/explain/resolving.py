@@ -10,7 +10,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import resolution, would_ask
 from netlab.explain.bridging import Cables, Copy
 from netlab.explain.gates import BROADCAST, PredictedFrame
-from netlab.explain.model import Ended, LabModel, PredictedPacket, uncertain
+from netlab.explain.model import Ended, LabModel, PredictedPacket, may_end, uncertain
 from netlab.explain.nft_fields import arp_facts, neighbour_facts
 from netlab.explain.nft_values import Facts
 from netlab.kernel.rows import IPAddress
@@ -238,10 +238,8 @@ class Resolving(Cables):
             if name == end.interface and address.version == 4
         ]
         if ignore == _IGNORES_HOST_SCOPE:
-            why = Message(
-                "it is set by {setting}", setting=f"{_ARP_IGNORE.format(end.interface)} = 3"
-            )
-            raise uncertain(end.node, why)
+            setting = f"{_ARP_IGNORE.format(end.interface)} = 3"
+            raise may_end(end.node, setting)
         if ignore in (1, 2) and hop not in [address.ip for address in here]:
             return False
         if ignore == 2 and asker and not any(asker in address.network for address in here):
