@@ -182,7 +182,7 @@ class LossAnalyzer:
         )
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        target = nodes.get(probe.target) or self._netmap.removed[probe.target]
+        target = self._netmap.node_of(probe.target)
         ends = ProbeEnds(source, target, probe.to, first=first)
         self._kept[number] = replace(
             gathered(ends, self._tables, journey, unanswered),
