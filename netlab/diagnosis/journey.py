@@ -78,6 +78,10 @@ class NetworkMap:
     lost: Mapping[NodeInterface, LostInterface] = field(default_factory=dict)
     """Interfaces of nodes that are there, by the plan, with a cable to one that is gone."""
 
+    def node_of(self, namespace: str) -> str:
+        """Return the node or switch of a namespace, which may be gone."""
+        return self.nodes.get(namespace) or self.removed[namespace]
+
     def without_cable(
         self, interfaces: Callable[[str], Collection[str]]
     ) -> dict[str, frozenset[str]]:
