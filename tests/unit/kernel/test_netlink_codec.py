@@ -190,7 +190,9 @@ def test_what_is_repeated_of_pyroute2_s_sockets_is_pyroute2_s():
 
     for name in ("inet_diag_req", "inet_diag_msg"):
         assert size(getattr(missing, name)) == size(getattr(theirs, name))
-    same(missing.inet_diag_msg, theirs.inet_diag_msg)
+    numbers = {name: number for name, (number, _) in rows(theirs.inet_diag_msg).items()}
+    for name, (number, _) in rows(missing.inet_diag_msg).items():
+        assert numbers[name] == number
 
 
 def test_what_is_repeated_of_pyroute2_s_traffic_control_is_pyroute2_s():
