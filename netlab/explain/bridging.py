@@ -23,6 +23,7 @@ from netlab.explain.model import (
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.rows import FdbEntry
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Part
@@ -235,7 +236,8 @@ class Cables:
         except Ended as end:
             return replace(copy, lost=end)
         learns = "learning" not in self._flags(copy.end) and not self._bridge_of(copy.end).hub
-        if learns and not self._is_own(switch, frame.source):
+        entries = self._entries(switch, frame.source)
+        if learns and not any(entry.sticky or not entry.learnt for entry in entries):
             self._shown[switch, frame.source] = port
         return replace(copy, frame=frame)
 
@@ -339,15 +341,17 @@ class Cables:
         """Return the port behind which a switch knows a MAC address; None if it has to flood."""
         if port := self._shown.get((switch, mac)):
             return port
-        ports = {interface.name for interface in self.model.nodes[switch].space.interfaces}
-        entries = self.model.nodes[switch].space.fdb
-        known = (entry.port for entry in entries if entry.mac == mac and entry.port in ports)
+        ports = {interface.name for interface in self.model.spaces[switch].interfaces}
+        known = (entry.port for entry in self._entries(switch, mac) if entry.port in ports)
         return next(known, None)
 
     def _is_own(self, switch: str, mac: str) -> bool:
         """Return whether a switch takes frames for a MAC address itself, by its table."""
-        entries = self.model.nodes[switch].space.fdb
-        return any(entry.mac == mac and not entry.learnt for entry in entries)
+        return any(not entry.learnt for entry in self._entries(switch, mac))
+
+    def _entries(self, switch: str, mac: str) -> list[FdbEntry]:
+        """Return what a switch's table has of a MAC address."""
+        return [entry for entry in self.model.spaces[switch].fdb if entry.mac == mac]
 
     def _bridge_of(self, port: NodeInterface) -> Interface:
         """Return the bridge to which a port belongs; of one that has left, the switch's."""

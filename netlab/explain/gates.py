@@ -22,6 +22,8 @@ from netlab.node_interface import NodeInterface
 
 _AT_INTERFACES = (ObstacleKind.XDP, ObstacleKind.TC)
 _OF_MACHINES = (ObstacleKind.XFRM, ObstacleKind.CONNTRACK_FULL, ObstacleKind.IPTABLES)
+_SMALL = 128
+"""Bytes; a packet without data has room in them."""
 _MACS = {"ether saddr": "source", "ether daddr": "target"}
 _IN_CONTENT = ("arp saddr ether", "arp daddr ether")
 
@@ -47,7 +49,7 @@ class PredictedFrame:
         """The IP version; None if it carries something else."""
         return 4 if "ip saddr" in self.content else 6 if "ip6 saddr" in self.content else None
 
-    def facts(self, came_in: str | None, out: str | None) -> Facts:
+    def facts(self, came_in: str | None, out: str | None) -> dict[str, Any]:
         """Return the frame in nftables' words, at a hook."""
         facts = {
             **self.content,
@@ -96,6 +98,10 @@ class Gates:
 
     def _at_interface(self, end: NodeInterface, hook: str, frame: PredictedFrame) -> PredictedFrame:
         node, interface = end
+        adapter = self.model.interface(end)
+        if adapter and adapter.mtu < _SMALL:
+            text = Message("the MTU of {interface}, {mtu},", interface=interface, mtu=adapter.mtu)
+            raise may_end(node, text)
         lying_there = [
             obstacle
             for obstacle in self.model.nodes[node].obstacles
@@ -141,9 +147,8 @@ class Gates:
             )
             if is_met and obstacle.interface in ("", came_in, out):
                 raise may_end(switch, obstacle.text)
-        frame = self._frame_by_rules(
-            switch, node.rules.of_family(hook, "bridge"), frame, came_in, out
-        )
+        chains = node.rules.of_family(hook, "bridge")
+        frame = self._frame_by_rules(switch, chains, frame, came_in, out)
         return self._called(switch, hook, frame)
 
     def _called(self, switch: str, hook: str, frame: PredictedFrame) -> PredictedFrame:

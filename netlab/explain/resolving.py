@@ -10,7 +10,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import resolution, would_ask
 from netlab.explain.bridging import Cables, Copy
 from netlab.explain.gates import BROADCAST, PredictedFrame
-from netlab.explain.model import Ended, LabModel, PredictedPacket, uncertain
+from netlab.explain.model import Ended, LabModel, PredictedPacket, may_end, uncertain
 from netlab.explain.nft_fields import arp_facts, neighbour_facts
 from netlab.explain.nft_values import Facts
 from netlab.kernel.rows import IPAddress
@@ -22,6 +22,8 @@ from netlab.packets.packet import Part
 
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
+_LASTING = ("permanent", "noarp")
+"""States that no answer changes."""
 _NO_PROTOCOL = 0
 """The IP protocol of a question by ARP."""
 _NO_MAC = "00:00:00:00:00:00"
@@ -75,10 +77,10 @@ class Resolving(Cables):
             entry
             for entry in self.model.nodes[outlet.node].space.neighbours
             if (entry.interface, entry.address) == (outlet.interface, hop)
-            and entry.mac
+            and entry.mac not in ("", self.mac_of(outlet))  # That is: it asks nobody (arp off).
             and entry.state not in _ASLEEP
         ]
-        lasting = [entry.mac for entry in entries if entry.state == "permanent"]
+        lasting = [entry.mac for entry in entries if entry.state in _LASTING]
         learnt = [self._known[outlet, hop]] if (outlet, hop) in self._known else []
         return next(iter((*lasting, *learnt, *(entry.mac for entry in entries))), "")
 
@@ -238,10 +240,7 @@ class Resolving(Cables):
             if name == end.interface and address.version == 4
         ]
         if ignore == _IGNORES_HOST_SCOPE:
-            why = Message(
-                "it is set by {setting}", setting=f"{_ARP_IGNORE.format(end.interface)} = 3"
-            )
-            raise uncertain(end.node, why)
+            raise may_end(end.node, f"{_ARP_IGNORE.format(end.interface)} = 3")
         if ignore in (1, 2) and hop not in [address.ip for address in here]:
             return False
         if ignore == 2 and asker and not any(asker in address.network for address in here):

@@ -54,6 +54,8 @@ class FdbEntry:
     """False for the addresses of the switch and its ports, and for those entered by hand."""
     vlan: int = 0
     """0: the switch tells no VLANs apart."""
+    sticky: bool = False
+    """It stays at its port, whatever port its frames come in by."""
 
 
 @frozen

@@ -64,16 +64,26 @@ def rows(
 
 def neighbour_row(neighbour: KernelNeighbour, names: Names) -> Neighbour | None:
     """Return a neighbour's row; None for an address that needs no asking: loopback, multicast."""
-    if neighbour.state in ("noarp", "none"):
+    if neighbour.state == "none" or (neighbour.state == "noarp" and not _is_one_machine(neighbour)):
         return None
     name = _name(neighbour.index, names)
     return Neighbour(name, neighbour.address, neighbour.mac, neighbour.state)
 
 
+def _is_one_machine(neighbour: KernelNeighbour) -> bool:
+    """Return whether an entry leads to one machine, and not to a group or to the loopback."""
+    return bool(neighbour.mac.strip("0:")) and not int(neighbour.mac[:2], 16) & 1
+
+
 def fdb_row(entry: ForwardingEntry, names: Names) -> FdbEntry:
     """Return the row of a MAC address that a switch knows."""
     return FdbEntry(
-        _name(entry.bridge, names), entry.mac, _name(entry.index, names), entry.learnt, entry.vlan
+        _name(entry.bridge, names),
+        entry.mac,
+        _name(entry.index, names),
+        entry.learnt,
+        entry.vlan,
+        entry.sticky,
     )
 
 

@@ -12,6 +12,7 @@ from pyroute2.netlink.rtnl.ndmsg import (
     NTF_MASTER,
     NTF_PROXY,
     NTF_SELF,
+    NTF_STICKY,
     NUD_NOARP,
     NUD_PERMANENT,
     ndmsg,
@@ -26,7 +27,7 @@ from netlab.kernel.rows import IPAddress
 
 _MESSAGE = Reader(
     ndmsg,
-    ("family", "ifindex", "state"),
+    ("family", "ifindex", "state", "flags"),
     ("NDA_DST", "NDA_LLADDR", "NDA_VLAN", "NDA_MASTER"),
 )
 _CACHE = Reader(ndmsg, attributes=("NDA_CACHEINFO",))
@@ -78,6 +79,8 @@ class ForwardingEntry:
     vlan: int
     """0: the switch tells no VLANs apart."""
     state: int
+    sticky: bool = False
+    """It stays there, whatever port its frames come in by."""
 
     @property
     def learnt(self) -> bool:
@@ -98,7 +101,7 @@ def read(netlink: Netlink) -> list[KernelNeighbour]:
 
 def decode(message: bytes) -> KernelNeighbour | None:
     """Decode a neighbour from a message with its header; None for a switch's, or without address."""
-    family, index, state = _MESSAGE.fields(message)
+    family, index, state, _ = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
     address = attributes.get("NDA_DST")
     if family not in VERSIONS or address is None:
@@ -113,7 +116,7 @@ def read_proxies(netlink: Netlink) -> list[tuple[int, IPAddress]]:
     messages = netlink.dump(_PROXIES.fill(), RTM_GETNEIGH)
     proxies = []
     for message in messages:
-        family, index, _ = _MESSAGE.fields(message)
+        family, index, *_ = _MESSAGE.fields(message)
         address = _MESSAGE.attributes(message).get("NDA_DST")
         if family in VERSIONS and address is not None:
             proxies.append((index, ip_address(address)))
@@ -137,12 +140,13 @@ def decode_entry(message: bytes) -> ForwardingEntry | None:
 
     None for a device's own list, of the multicast addresses that it listens to.
     """
-    _, index, state = _MESSAGE.fields(message)
+    _, index, state, flags = _MESSAGE.fields(message)
     attributes = _MESSAGE.attributes(message)
     bridge, mac = attributes.get("NDA_MASTER"), attributes.get("NDA_LLADDR")
     if bridge is None or mac is None:
         return None
-    return ForwardingEntry(index, bridge, mac.hex(":"), attributes.get("NDA_VLAN", 0), state)
+    vlan = attributes.get("NDA_VLAN", 0)
+    return ForwardingEntry(index, bridge, mac.hex(":"), vlan, state, bool(flags & NTF_STICKY))
 
 
 def given_up(netlink: Netlink) -> set[IPAddress]:
