@@ -94,9 +94,6 @@ class Cables:
 
         Raises Ended if nobody takes it.
         """
-        if frame.is_group:
-            why = Message("{mac} is no single adapter's address", mac=frame.target)
-            raise uncertain(start.node, why)
         copies = self.copies(start, frame)
         takers = [copy for copy in copies if self._takes(copy)]
         sure = [copy for copy in takers if copy.lost is None]
@@ -108,7 +105,7 @@ class Cables:
             taker = (sure or takers)[0]
             self._cross(taker.way, taker.lost, packet, frame.target)
             if taker.lost:
-                raise self._missed(taker, start)
+                raise self._missed(taker)
             return taker
         if lost := _end_of_all(copies):
             self._cross(lost.way, lost.lost, packet, frame.target)
@@ -120,14 +117,16 @@ class Cables:
         self._cross(crossings, None, packet, frame.target)
         raise self._not_taken(start, frame.target)
 
-    def _missed(self, taker: Copy, start: NodeInterface) -> Ended:
+    def _missed(self, taker: Copy) -> Ended:
         """Return the end of a frame that does not come to the machine that would have taken it."""
-        assert taker.lost
-        if taker.lost.cause is not Cause.MAC_UNKNOWN:
-            return taker.lost
-        mac = taker.frame.target
-        why = Message("{owner} has {mac}, on the same network", mac=mac, owner=taker.end.node)
-        return uncertain(taker.lost.at, why)
+        lost = taker.lost
+        assert lost
+        if lost.cause is not Cause.MAC_UNKNOWN:
+            return lost
+        mac, owner = taker.frame.target, taker.end.node
+        present = Message("{owner} has {mac}, on the same network", mac=mac, owner=owner)
+        text = Message("{what}; {why}", what=lost.evidence, why=present)
+        return Ended(lost.at, Cause.MAC_UNKNOWN, text)
 
     def _cross(
         self, way: Iterable[Crossing], lost: Ended | None, packet: PredictedPacket, mac: str

@@ -16,7 +16,7 @@ from netlab.diagnosis.journey import LOOPBACK
 from netlab.diagnosis.leads import Onward, place_without_route
 from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
-from netlab.explain.gates import PredictedFrame
+from netlab.explain.gates import PredictedFrame, is_group
 from netlab.explain.model import (
     Ended,
     LabModel,
@@ -117,11 +117,12 @@ class Walk(Resolving):
                 Message("no interface of it has an IPv{version} address", version=to.version),
             )
         number = protocol_number(probe.protocol, to.version)
-        result = self._route(source, probe_lookup(to, number, probe.port)).result
+        ports = self._first_ports(source) if probe.port else None
+        lookup = replace(probe_lookup(to, number, probe.port), source_port=ports)
+        result = self._route(source, lookup).result
         if result.source is None:
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
         ttl = self._first_ttl(source, result.interface, to.version)
-        ports = self._first_ports(source) if probe.port else None
         packet = PredictedPacket(result.source, to, probe, Part.REQUEST, ttl, ports, probe.port)
         return self._travel(source, packet)
 
@@ -267,6 +268,8 @@ class Walk(Resolving):
             return packet
         outlet = NodeInterface(node, result.interface)
         mac = self.resolve(outlet, result.gateway or packet.target, packet)
+        if is_group(mac):
+            raise _to_a_group(node, mac, is_gateway=result.gateway is not None)
         frame = PredictedFrame(self.mac_of(outlet), mac, packet_in_frame(packet), packet.mark)
         frame = self.gates.leave(outlet, frame)
         self.change(went_out=(self.outlet(outlet),))
@@ -313,8 +316,8 @@ class Walk(Resolving):
             packet.mark,
             _TOS,
             packet.protocol,
-            packet.source_port if isinstance(packet.source_port, int) else None,
-            packet.target_port if isinstance(packet.target_port, int) else None,
+            packet.source_port,
+            packet.target_port,
             packet.uid,
         )
 
@@ -586,6 +589,14 @@ class Walk(Resolving):
 
     def _setting(self, node: str, key: str) -> str:
         return self.model.nodes[node].settings.get(key, "")
+
+
+def _to_a_group(node: str, mac: str, is_gateway: bool) -> Ended:
+    """Return the end of a packet for one machine in a frame for several."""
+    if not is_gateway:
+        return uncertain(node, Message("{mac} is no single adapter's address", mac=mac))
+    text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
+    return Ended(node, Cause.MAC_UNKNOWN, text)
 
 
 def _waiting(socket: Socket) -> Message:

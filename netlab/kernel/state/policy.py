@@ -46,8 +46,9 @@ class RouteLookup:
     tos: int | None = None
     protocol: int | None = None
     """Its number; 0: a question by ARP, which is of none."""
-    source_port: int | None = None
-    target_port: int | None = None
+    source_port: int | range | None = None
+    target_port: int | range | None = None
+    """A port that is yet to be chosen is a range."""
     uid: int | None = None
     """The user whose packet it is; one that came in counts as root's (ip_route_input_slow)."""
 
@@ -157,9 +158,12 @@ def _fits(wanted: Bits | Span, number: int | None) -> bool | None:
     return None if number is None else wanted.fits(number)
 
 
-def _fits_port(wanted: Bits | Span, port: int | None, protocol: int | None) -> bool | None:
+def _fits_port(wanted: Bits | Span, port: int | range | None, protocol: int | None) -> bool | None:
     if port is None and protocol is not None and protocol not in _WITH_PORTS:
         return False
+    if isinstance(port, range):
+        answers = {wanted.fits(number) for number in port}
+        return answers.pop() if len(answers) == 1 else None
     return _fits(wanted, port)
 
 
@@ -172,8 +176,11 @@ def _is_protocol(wanted: int, packet: RouteLookup) -> bool | None:
 
 
 def askable(passed: Iterable[KernelRule], packet: RouteLookup) -> RouteLookup | Doubt:
-    """Return a packet as the kernel can be asked about it: of another protocol, if it cannot for its own and
-    none of these rules tells the two apart."""
+    """Return a packet as the kernel can be asked about it, where none of these rules tells the two apart: by
+    one port of those from which it will be chosen, and of another protocol, if it cannot for its own."""
+    packet = replace(
+        packet, source_port=_port(packet.source_port), target_port=_port(packet.target_port)
+    )
     protocols = ASKABLE[packet.target.version]
     if packet.protocol is None or packet.protocol in protocols:
         return packet
@@ -182,6 +189,10 @@ def askable(passed: Iterable[KernelRule], packet: RouteLookup) -> RouteLookup | 
         if protocol not in naming:
             return replace(packet, protocol=protocol)
     return Doubt(naming[protocols[0]], "ipproto")
+
+
+def _port(port: int | range | None) -> int | None:
+    return port[0] if isinstance(port, range) else port
 
 
 def _best(

@@ -124,7 +124,14 @@ def test_a_wrong_entry_of_a_switch_says_nothing_of_who_is_there(running):
         sent_to("vm2", "10.0.0.129", mac),
         changed("vmnet8", entry.format("replace") + " static", entry.format("del")),
     ):
-        assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.UNKNOWN)
+        assert compared(running, "vm2", "10.0.0.129") == ("vmnet8", Cause.MAC_UNKNOWN)
+        evidence = lab.explain(running, "vm2", "10.0.0.129").diagnosis.evidence
+        assert evidence.endswith(f"; vm3 has {mac}, on the same network")
+
+
+def test_no_router_takes_what_is_sent_to_a_group(running):
+    with sent_to("vm2", "10.0.0.2", "01:00:5e:00:00:77"):
+        assert compared(running, "vm2", "internet") == ("vm2", Cause.MAC_UNKNOWN)
 
 
 def test_an_adapter_of_another_name_is_there_all_the_same(running):
@@ -254,34 +261,48 @@ def test_two_machines_with_one_address(running):
 
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
-    ("node", "rule"),
+    "rule", ["icmp type echo-request limit rate 1/second drop", "meta length 1-9 drop"]
+)
+def test_a_rule_that_cannot_be_worked_out_makes_it_uncertain(running, rule):
+    with rules("vm3", "input", rule) as shown:
+        found = lab.explain(running, "vm2", "vm3").diagnosis
+    assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, "vm3", Cause.UNKNOWN)
+    assert found.evidence == f"not certain, because rule extra c: {shown} may end it"
+
+
+@pytest.mark.on_each_kernel
+@pytest.mark.parametrize(
+    ("rule", "cause"),
     [
-        ("vm3", "icmp type echo-request limit rate 1/second accept"),
-        ("vm3", "meta length 1-9 drop"),
-        ("vm3", "icmp type 0-8 drop"),
-        ("vm3", "icmp type vmap { 0-8 : drop }"),
-        ("vm3", "meta priority set 1"),
-        ("vm3", "ip daddr . ip saddr { 10.0.0.1 . 10.0.0.2 } drop"),
+        ("icmp type echo-request limit rate 1/second accept", None),
+        ("icmp type 0-8 drop", Cause.FIREWALL),
+        ("icmp type vmap { 0-8 : drop }", Cause.FIREWALL),
+        ("meta priority set 1", None),
+        ("ip daddr . ip saddr { 10.0.0.1 . 10.0.0.2 } drop", None),
     ],
 )
-def test_a_rule_that_cannot_be_worked_out_makes_it_uncertain(running, node, rule):
-    with rules(node, "input", rule) as shown:
-        found = lab.explain(running, "vm2", "vm3").diagnosis
-    assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, node, Cause.UNKNOWN)
-    assert found.evidence == f"not certain, because rule extra c: {shown}"
+def test_rules_that_can_end_a_packet_in_one_way_only(running, rule, cause):
+    with rules("vm3", "input", rule):
+        assert compared(running, "vm2", "vm3") == ("vm3", cause)
 
 
-def test_rules_of_a_switch_make_it_uncertain(running):
-    text = "table bridge b { chain c { type filter hook forward priority 0;\n }\n }"
-    nft.create("explain.vmnet8", text)
+@pytest.mark.on_each_kernel
+@pytest.mark.parametrize(
+    ("rule", "end"),
+    [
+        ("", ("vm3", None)),
+        ("ip protocol icmp drop", ("vmnet8", Cause.FIREWALL)),
+        ("ether type arp drop", ("vm3", None)),
+    ],
+)
+def test_rules_of_a_switch(running, rule, end):
+    compared(running, "vm2", "vm3")  # Both have asked.
+    table = f"table bridge b {{ chain c {{ type filter hook forward priority 0;\n {rule}\n }}\n }}"
+    nft.create("explain.vmnet8", table)
     try:
-        found = lab.explain(running, "vm2", "vm3").diagnosis
+        assert compared(running, "vm2", "vm3") == end
     finally:
         nft.delete_table("explain.vmnet8", "bridge", "b")
-    assert (found.verdict, found.evidence) == (
-        Verdict.UNKNOWN,
-        "not certain, because chain bridge b c",
-    )
 
 
 def test_nothing_is_sent(running):
@@ -291,9 +312,7 @@ def test_nothing_is_sent(running):
     assert inside("explain.vm2", "ip", "neigh").stdout == ""
 
 
-@pytest.mark.parametrize(
-    ("target", "by"), [("vm9", "icmp"), ("vm2", "icmp"), ("vm3", "dhcp"), ("vm3", "tcp")]
-)
+@pytest.mark.parametrize(("target", "by"), [("vm9", "icmp"), ("vm3", "dhcp"), ("vm3", "tcp")])
 def test_what_cannot_be_meant_is_said(running, target, by):
     with pytest.raises(UsageError):
         lab.explain(running, "vm2", target, by)

@@ -214,7 +214,9 @@ def test_protocol_and_ports(running, version):
 
 @both
 def test_a_port_that_is_chosen_at_random_is_not_known(running, version):
-    with ruled("pc", version, "ipproto tcp sport 5-9 prohibit") as rule:
+    with ruled("pc", version, "ipproto tcp sport 5-9 prohibit"):
+        assert alike(running, version, "tcp:80") == ANSWERED
+    with ruled("pc", version, "ipproto tcp sport 40000 prohibit") as rule:
         assert alike(running, version) == ANSWERED
         traced = lab.trace(running, "pc", INTERNET[version], "tcp:80").diagnosis
         found = lab.explain(running, "pc", INTERNET[version], "tcp:80").diagnosis
