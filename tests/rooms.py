@@ -26,6 +26,7 @@ ALLOWED = {
         "packets",
         "diagnosis",
         "probes",
+        "trace",
     },
     "traffic": {"packets", "diagnosis"},
     "explain": {"node_interface", "errors", "messages", "kernel", "packets", "diagnosis", "probes"},

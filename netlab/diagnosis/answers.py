@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.cause import Cause, Diagnosis
-from netlab.diagnosis.evidence import ProbeEvidence, is_home
+from netlab.diagnosis.evidence import ProbeEvidence, is_home, sender_of
 from netlab.diagnosis.findings import dropped, duplicate, unknown
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message
 from netlab.packets.packet import Part
+
+_SENT_ONCE = ("icmp", "udp", "raw")
+"""Kinds of probes of which no packet is sent again."""
 
 
 def answered_as_another(evidence: ProbeEvidence) -> Diagnosis | None:
@@ -40,22 +43,38 @@ def answered(evidence: ProbeEvidence) -> Diagnosis:
     senders = [sender_of(evidence.journey.packets[step.packet][0]) for step in home]
     if evidence.kind == "dhcp":
         return Diagnosis(Verdict.ANSWERED, senders[0])
+    if forged := _forged(home[-1], evidence):
+        return forged
     meant = next((sender for sender in senders if sender in receivers(evidence)), None)
     if meant:
         return Diagnosis(Verdict.ANSWERED, meant)
     sender = senders[-1]
     if twins := rivals(evidence, sender):
         return duplicate(sender, evidence.address, twins)
-    if any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
+    asks_itself = evidence.source in receivers(evidence)
+    if asks_itself or any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
         # The target has passed it on: a port that leads there.
         return Diagnosis(Verdict.ANSWERED, sender)
     return unknown(sender, Message("it was answered, but by {who}", who=sender))
 
 
-def sender_of(first: Step) -> str:
-    """Return the node that made a packet, by its first step; one that was not seen leaving came from the
-    cable's other end."""
-    return first.came_in.peer if first.came_in else first.node
+def _forged(home: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a reply that a rule has dropped on its way, while one like it went on from
+    there; None if that is not so. What is sent again when it is lost may well have got through."""
+    if evidence.kind not in _SENT_ONCE:
+        return None
+    passed = [s for s in evidence.journey.packets[home.packet] if s.came_in and s.went_out]
+    for step in passed:
+        for node in evidence.lab.parts.get(step.node, {step.node}):
+            rule = evidence.drops.get((node, Part.REPLY))
+            if rule and not rule.copy:
+                text = Message(
+                    "{node} has dropped the reply ({rule}), and one like it came from there",
+                    node=node,
+                    rule=rule.rule,
+                )
+                return unknown(node, text)
+    return None
 
 
 def receivers(evidence: ProbeEvidence) -> frozenset[str]:

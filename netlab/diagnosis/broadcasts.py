@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from netlab.diagnosis import kernel_drops
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.endings import ended_by_rule
 from netlab.diagnosis.evidence import ProbeEvidence
-from netlab.diagnosis.findings import dropped, in_short, never_answered, not_resolved
+from netlab.diagnosis.findings import dropped, in_short, never_answered, not_resolved, silent
 from netlab.diagnosis.journey import Step
 from netlab.messages import Message
 from netlab.packets.packet import Part
@@ -29,12 +30,19 @@ def _no_offer(evidence: ProbeEvidence) -> Diagnosis:
             return never_answered(server, in_short(dropped(server, rule.cause, rule.rule)))
     text = Message("nobody whom it reached listens on udp/67")
     if servers:
-        return dropped(
-            servers[0],
-            Cause.DHCP_NO_OFFER,
-            Message("{server} got it and offered nothing", server=servers[0]),
-        )
+        return _kept_to_itself(servers[0], asked, evidence)
     return dropped(asked[0].node if asked else evidence.source, Cause.DHCP_NO_OFFER, text)
+
+
+def _kept_to_itself(server: str, asked: Sequence[Step], evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a question that has come to a server's interface and stayed without offer."""
+    questions = {step.packet for step in asked if step.node == server}
+    if look := evidence.second_look:
+        drops = [drop for drop in look.drops if drop.node == server and drop.packet in questions]
+        if end := kernel_drops.agreed([drop for drop in drops if not drop.made], look):
+            return dropped(server, end.cause, end.text)
+    text = Message("{server} got it and offered nothing", server=server)
+    return replace(dropped(server, Cause.DHCP_NO_OFFER, text), unexplained=True)
 
 
 def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
@@ -42,6 +50,8 @@ def _nobody_has_it(evidence: ProbeEvidence) -> Diagnosis:
     asked = evidence.journey.of(Part.REQUEST)
     if ended := _dropped_for_all(asked, evidence):
         return ended
+    if evidence.source in evidence.silenced:
+        return silent(evidence.silenced[evidence.source])
     address = asked[0].before["arp.target"]
     return not_resolved(evidence.source, replace(evidence, unanswered={evidence.source: address}))
 

@@ -28,6 +28,7 @@ class Cause(StrEnum):
     PORT_CLOSED = "port-closed"
     NO_FORWARD = "no-forward"
     PROTOCOL_NOT_TRANSLATED = "protocol-not-translated"
+    NOT_TRANSLATED = "not-translated"
     NAT_MAPPING_EXPIRED = "nat-mapping-expired"
     TTL_EXCEEDED = "ttl-exceeded"
     MTU_EXCEEDED = "mtu-exceeded"
@@ -74,6 +75,7 @@ _LOOK_AT = {
     Cause.PORT_CLOSED: "ss -ltun",
     Cause.NO_FORWARD: "ss -ltun",
     Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",
+    Cause.NOT_TRANSLATED: "nft list ruleset",
     Cause.NAT_MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",
     Cause.DHCP_NO_OFFER: "ss -lun",
     Cause.DHCP_POOL_EXHAUSTED: "ss -lun",
@@ -136,6 +138,10 @@ class Diagnosis:
     evidence: str = ""
     """A `Message`, or Linux's own words."""
     look_at: str = ""
-    """A command for that node."""
+    """A command that shows the cause."""
+    look_on: str = ""
+    """Node: the one for that command, where the entry is that the evidence names."""
     counted: str = ""
     """The kernel's count that is the evidence, if it is one."""
+    unexplained: bool = False
+    """Its evidence is silence alone: a second look may tell more."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.evidence import LabEvidence, ProbeEvidence
 from netlab.diagnosis.journey import Step
+from netlab.packets import protocols
 
 COUNTED = {
     "Ip.InAddrErrors": Cause.NOT_FORWARDING,
@@ -14,8 +15,41 @@ COUNTED = {
     "Ip6.InAddrErrors": Cause.NOT_FORWARDING,
     "Ip6.InHdrErrors": Cause.TTL_EXCEEDED,
     "Ip6.InTooBigErrors": Cause.MTU_EXCEEDED,
+    "Icmp.InCsumErrors": Cause.BAD_CHECKSUM,
+    "Icmp6.InCsumErrors": Cause.BAD_CHECKSUM,
+    "Tcp.InCsumErrors": Cause.BAD_CHECKSUM,
+    "Udp.InCsumErrors": Cause.BAD_CHECKSUM,
+    "Udp6.InCsumErrors": Cause.BAD_CHECKSUM,
+    "Udp.RcvbufErrors": Cause.QUEUE_FULL,
+    "Udp6.RcvbufErrors": Cause.QUEUE_FULL,
+    "TcpExt.ListenOverflows": Cause.QUEUE_FULL,
 }
 """Counters of the kernel that grow where a packet ends without a rule and without a word, and its cause."""
+_OF_RECEIVERS = {
+    "Icmp.InCsumErrors": (protocols.ICMP, (4,)),
+    "Icmp6.InCsumErrors": (protocols.ICMPV6, (6,)),
+    "Tcp.InCsumErrors": (protocols.TCP, (4, 6)),
+    "Udp.InCsumErrors": (protocols.UDP, (4,)),
+    "Udp6.InCsumErrors": (protocols.UDP, (6,)),
+    "Udp.RcvbufErrors": (protocols.UDP, (4,)),
+    "Udp6.RcvbufErrors": (protocols.UDP, (6,)),
+    "TcpExt.ListenOverflows": (protocols.TCP, (4, 6)),
+}
+"""Counters of the machine that a packet is for, with the number of its protocol and the versions of IP."""
+_OF_QUEUES = {
+    "Udp.RcvbufErrors": "udp",
+    "Udp6.RcvbufErrors": "udp",
+    "TcpExt.ListenOverflows": "tcp",
+}
+"""Counters of sockets that had no room, with their kind."""
+
+
+def _may_be_full(name: str, step: Step, lab: LabEvidence) -> bool:
+    """Return whether packets wait at the port that the packet was for, if the counter is of queues."""
+    if name not in _OF_QUEUES:
+        return True
+    kind = _OF_QUEUES[name]
+    return f"{kind}/{step.after.get(f'{kind}.dst')}" in lab.unread.get(step.node, frozenset())
 
 
 def is_no_router(step: Step, evidence: ProbeEvidence) -> bool:
@@ -32,9 +66,13 @@ def may_count(name: str, step: Step, evidence: ProbeEvidence) -> bool:
     """Return whether this packet can be the one that was counted: the count may be another's."""
     lab, target = evidence.lab, step.after.get("ip.dst", "")
     version = 6 if ":" in target else 4
+    is_for_others = step.node not in lab.owners.get(target, frozenset())
+    if name in _OF_RECEIVERS:
+        protocol, versions = _OF_RECEIVERS[name]
+        is_such = step.after.get("ip.protocol") == str(protocol) and version in versions
+        return is_such and not is_for_others and _may_be_full(name, step, lab)
     if (version == 6) is not name.startswith("Ip6."):
         return False
-    is_for_others = step.node not in lab.owners.get(target, frozenset())
     match name:
         case "Ip.InAddrErrors" | "Ip6.InAddrErrors":
             return is_for_others and (step.node, step.inlet or "", version) in lab.ends_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from ipaddress import ip_address
 
@@ -43,6 +43,8 @@ class DecisionTables:
     neighbours: Sequence[Neighbour] = ()
     fdb: Sequence[FdbEntry] = ()
     connections: Sequence[Connection] = ()
+    leads: Callable[[str, str], bool] = lambda port, mac: True
+    """Whether an owner of a MAC address, if it has any, is behind a port of the switch."""
 
 
 _ADDRESSES_AND_PORTS = {"ip.src", "ip.dst", "icmp.id", "tcp.src", "tcp.dst", "udp.src", "udp.dst"}
@@ -57,7 +59,7 @@ def decisions(
 ) -> Iterator[Decision]:
     """Yield everything that decided one step. `names` are owners by IP or MAC address."""
     if is_switch:
-        yield from _forwarded(step, tables.fdb, names)
+        yield from _forwarded(step, tables, names)
         return
     if step.went_out and "ip.dst" in step.after:
         yield from _routed(step, tables, names)
@@ -93,20 +95,22 @@ def stopped_by(entry: RoutingEntry) -> Message:
     return Message("the rule says {kind}: {rule}", kind=entry.kind, rule=entry)
 
 
-def _forwarded(step: Step, fdb: Sequence[FdbEntry], names: Mapping[str, str]) -> Iterator[Decision]:
+def _forwarded(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Iterator[Decision]:
     mac = step.after["eth.dst"]  # Of a bridge to Wi-Fi, the one that it has put in its place.
     if is_group(mac) or not step.went_out:
         return
-    owner = names.get(mac, mac)
-    entry = next((entry for entry in fdb if entry.mac == mac and entry.learnt), None)
-    if entry and len(step.went_out) == 1:
-        yield Decision(
-            By.FDB, Message("{owner} is behind the port {port}", owner=owner, port=entry.port)
-        )
-    elif len(step.went_out) > 1:
+    owner, out = names.get(mac, mac), step.went_out[0].interface
+    if len(step.went_out) > 1:
         yield Decision(
             By.FDB, Message("nobody knows the port of {owner}: to every port", owner=owner)
         )
+    elif any((entry.mac, entry.port, entry.learnt) == (mac, out, True) for entry in tables.fdb):
+        text = (
+            N_("{owner} is behind the port {port}")
+            if tables.leads(out, mac)
+            else N_("by its table, {owner} is behind the port {port}, and it is not")
+        )
+        yield Decision(By.FDB, Message(text, owner=owner, port=out))
 
 
 def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Iterator[Decision]:
@@ -116,19 +120,19 @@ def _routed(step: Step, tables: DecisionTables, names: Mapping[str, str]) -> Ite
     hops = [hop for hop in tables.route.hops if hop.interface == out] if tables.route else []
     if not tables.route or not hops:
         return
-    taken = [
-        (hop, entry)
+    taken = {
+        hop: entry
         for hop in hops
         for entry in tables.neighbours
         if (entry.address, entry.mac) == (hop.gateway or target, step.after["eth.dst"])
-    ]
+    }
     text = str(tables.route)
-    if len(tables.route.hops) > 1 and (len(taken) == 1 or len(hops) == 1):
-        hop = taken[0][0] if taken else hops[0]
-        text = Message("{route}, this time {hop}", route=tables.route, hop=hop)
+    certain = list(taken) if len(taken) == 1 else hops
+    if len(tables.route.hops) > 1 and len(certain) == 1:
+        text = Message("{route}, this time {hop}", route=tables.route, hop=certain[0])
     yield Decision(By.ROUTE, text)
-    if taken:
-        hop, entry = taken[0]
+    if len(taken) == 1:  # Not if several addresses are the same machine's.
+        (entry,) = taken.values()
         yield resolution(entry.address, entry.mac, names.get(entry.mac, ""))
 
 

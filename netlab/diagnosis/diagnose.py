@@ -8,22 +8,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netlab.diagnosis.absence import by_absence
 from netlab.diagnosis.answers import answered, answered_as_another
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.cause import Diagnosis, look_at
 from netlab.diagnosis.endings import end_of, never_left, reply_lost
-from netlab.diagnosis.evidence import ProbeEvidence, version_of
+from netlab.diagnosis.evidence import ProbeEvidence, leads_of, version_of
 from netlab.diagnosis.findings import unknown
+from netlab.diagnosis.programs import lost_reply, unanswered_connection
 from netlab.diagnosis.reports import reported
+from netlab.diagnosis.unexplained import with_waiting
 from netlab.messages import Message
 from netlab.packets.packet import Part
 
 
 def diagnose(evidence: ProbeEvidence) -> Diagnosis:
     """Return what the evidence proves: first what is certain, then what the last node counted."""
-    diagnosis = _proved(evidence)
+    diagnosis = with_waiting(by_absence(_proved(evidence), evidence), evidence.second_look)
+    for lead in leads_of(evidence):
+        if lead.text in diagnosis.evidence and lead.look_at:
+            return replace(diagnosis, look_at=lead.look_at, look_on=lead.node)
     on_a_switch = diagnosis.at in evidence.lab.switches
-    return replace(diagnosis, look_at=look_at(diagnosis.cause, version_of(evidence), on_a_switch))
+    command = look_at(diagnosis.cause, version_of(evidence), on_a_switch)
+    return replace(diagnosis, look_at=command, look_on=diagnosis.at)
 
 
 def _proved(evidence: ProbeEvidence) -> Diagnosis:
@@ -44,6 +51,10 @@ def _proved(evidence: ProbeEvidence) -> Diagnosis:
         return TO_EVERYBODY[evidence.kind](evidence)
     if answered_as := answered_as_another(evidence):
         return answered_as
+    if lost := lost_reply(evidence):
+        return reply_lost(lost, evidence)
+    if ended := unanswered_connection(evidence):
+        return ended
     last = [steps for packet, steps in journey.packets.items() if packet.part is not Part.ARP][-1]
     asked = journey.of(Part.REQUEST)[-1]
     match last[0].part:

@@ -10,6 +10,7 @@ from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.nftables.nftrace import Hit
 from netlab.messages import N_, Message
+from netlab.node_interface import NodeInterface
 from netlab.packets import protocols
 from netlab.packets.frame import Fields, decode, is_group
 
@@ -56,11 +57,20 @@ def drop(hit: Hit, tables: LabTables) -> RuleDrop | None:
     netmap = tables.netmap
     fields, node = fields_of(hit), netmap.nodes[hit.namespace]
     receiver = fields.get("eth.dst", "")
-    port = tables.interface(node, hit.out)
-    is_copy = bool(port) and node in netmap.switches and not is_group(receiver)
+    port = _port(hit, tables)
+    is_copy = bool(port) and not is_group(receiver)
     if is_copy and not tables.leads(node, port, receiver):
         return None
-    return RuleDrop(hit.text, netmap.drop_cause(hit.table), is_copy, hit.policy)
+    return RuleDrop(hit.text, netmap.drop_cause(hit.rule), is_copy, hit.policy)
+
+
+def _port(hit: Hit, tables: LabTables) -> str:
+    """Return the port of a switch by which a dropped copy was to leave; empty on other nodes, and where a
+    rule of IP dropped it: br_netfilter names the bridge there, and there is one packet for all ports."""
+    node = tables.netmap.nodes[hit.namespace]
+    port = tables.interface(node, hit.out)
+    is_port = NodeInterface(node, port) in tables.netmap.peers
+    return port if node in tables.netmap.switches and is_port else ""
 
 
 def is_about_neighbours(fields: Fields) -> bool:
@@ -98,10 +108,10 @@ def silenced(
             owners = tables.owners.nodes.get(address, frozenset())
             concerned = node in owners | {asker} | netmap.switches
             if concerned and _is_exchange(fields, asker, address, tables):
-                port = tables.interface(node, hit.out)
+                port = _port(hit, tables)
                 receiver = address if _operation(fields) == "request" else fields["eth.dst"]
-                if node not in netmap.switches or not port or tables.leads(node, port, receiver):
-                    cause = netmap.drop_cause(hit.table)
+                if not port or tables.leads(node, port, receiver):
+                    cause = netmap.drop_cause(hit.rule)
                     by_asker[asker] = Silence(node, cause, _text(hit, fields, cause))
     return by_asker
 

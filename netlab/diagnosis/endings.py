@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 
+from netlab.diagnosis.blocked import blocked
 from netlab.diagnosis.cause import DNS_CODES, DNS_WORDS, Cause, Diagnosis
 from netlab.diagnosis.counts import COUNTED, is_no_router, may_count
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, version_of
@@ -16,20 +17,31 @@ from netlab.diagnosis.findings import (
     in_short,
     kept_apart,
     never_answered,
+    no_route,
     not_resolved,
+    placed,
     silent,
     twins_of,
     unknown,
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.leads import led
+from netlab.diagnosis.programs import at_program
+from netlab.diagnosis.unexplained import never_seen, unexplained_at
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.packets import protocols
+from netlab.packets.frame import is_group
 from netlab.packets.packet import Part
 
 
 def never_left(evidence: ProbeEvidence) -> Diagnosis:
+    """Return why a probe was not seen leaving its source."""
+    return led(_never_left(evidence), evidence.leads.get(Part.REQUEST))
+
+
+def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     source, error = evidence.source, evidence.send_error
     if not evidence.carriers:
         return dropped(
@@ -46,9 +58,8 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     if source in evidence.closed_route and error:
         return closed(source, evidence)
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-        return dropped(
-            source, Cause.NO_ROUTE, Message("the kernel: {error}", error=os.strerror(error))
-        )
+        words = Message("the kernel: {error}", error=os.strerror(error))
+        return no_route(source, evidence.address, words, evidence)
     if rule := evidence.drops.get((source, Part.REQUEST)):
         return dropped(source, rule.cause, rule.rule)
     if source in evidence.silenced:
@@ -56,11 +67,14 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     if source in evidence.unanswered:
         return not_resolved(source, evidence)
     owners = evidence.lab.owners.get(evidence.address, frozenset())
-    if {source, evidence.target} <= owners:
+    if source != evidence.target and {source, evidence.target} <= owners:
         return duplicate(source, evidence.address, owners)
-    if error:
-        return unknown(source, Message("could not be sent: {error}", error=os.strerror(error)))
-    return unknown(source, Message("was not seen leaving its source"))
+    text = (
+        Message("could not be sent: {error}", error=os.strerror(error))
+        if error
+        else Message("was not seen leaving its source")
+    )
+    return never_seen(unknown(source, text), evidence)
 
 
 def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
@@ -83,18 +97,24 @@ def reply_lost(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if why.cause in (Cause.DUPLICATE_MAC, Cause.DUPLICATE_IP):
         return why
     if why.cause is Cause.UNKNOWN and is_home(step, evidence):
-        return unknown(step.node, Message("a reply came in, and no program got it"))
+        return replace(why, evidence=Message("a reply came in, and no program got it"))
     text = Message("the reply was last seen on {node}: {why}", node=step.node, why=in_short(why))
     if evidence.turned:
         text = Message("{why}; {what}", why=evidence.turned, what=text)
-    return dropped(step.node, Cause.NO_RETURN_PATH, text)
+    return replace(dropped(step.node, Cause.NO_RETURN_PATH, text), unexplained=why.unexplained)
 
 
 def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """Return why a packet, request or reply, came no further than this step."""
+    """Return why a packet, request or reply, came no further than this step, and who led it there."""
+    return led(_end_of(step, evidence), evidence.leads.get(step.part))
+
+
+def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     node = step.node
     if ended := ended_by_rule(step, evidence):
         return ended
+    if group := _to_a_group(step, evidence):
+        return group
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
@@ -103,10 +123,12 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         return never_answered(node, in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
         return closed(node, evidence)
+    if evidence.route_errors.get(node) == errno.ENETUNREACH and not is_no_router(step, evidence):
+        words = Message("the kernel: {error}", error=os.strerror(errno.ENETUNREACH))
+        return no_route(node, step.after.get("ip.dst", ""), words, evidence)
     if evidence.no_route_back and _arrived(step, evidence):
-        return never_answered(
-            node, Message("it has no route to {address}", address=evidence.no_route_back)
-        )
+        text = Message("it has no route to {address}", address=evidence.no_route_back)
+        return never_answered(node, placed(text, evidence.no_route_back, evidence))
     overheard = [frame for frame in evidence.journey.overheard if frame.packet == step.packet]
     if step.went_out and overheard:
         return _not_taken(step, len(overheard), evidence)
@@ -128,6 +150,9 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
         owners = evidence.lab.owners.get(step.after.get("eth.dst", ""), frozenset())
         if apart := kept_apart(node, step.came_in.interface, owners, evidence):
             return apart
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken and not step.went_out and node in evidence.lab.switches:
+        return dropped(node, Cause.MAC_UNKNOWN, leads.not_taken)
     grown = evidence.lab.counts.get(node, {})
     suspects = [name for name in COUNTED if name in grown and may_count(name, step, evidence)]
     if len(suspects) == 1 and not step.went_out:
@@ -136,11 +161,24 @@ def end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
             "{count} of {node} grew by {number}", count=name, node=node, number=grown[name]
         )
         return replace(dropped(node, COUNTED[name], text), counted=name)
-    taken = {"Udp.InDatagrams", "Udp6.InDatagrams"} & grown.keys()
-    delivered = taken or "udp/53" in evidence.lab.unread.get(node, ())
-    if evidence.kind == "dns" and delivered and "udp/53" in evidence.lab.listening.get(node, ()):
-        return _kept_silent(node, evidence)
-    return unknown(node, Message("no rule, no error and no count tells why"))
+    ended = unexplained_at(step, evidence)
+    if ended.unexplained and (at_its_program := at_program(step, evidence)):
+        return at_its_program
+    return ended
+
+
+def _to_a_group(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return the diagnosis of a packet that came to machines on its way by a group's MAC address; None if
+    it did not, or has gone on."""
+    mac = step.before.get("eth.dst", "")
+    meant = evidence.target if step.part is Part.REQUEST else evidence.source
+    has_ended = step.came_in and not step.went_out and "ip.dst" in step.before
+    if not (has_ended and mac and is_group(mac)) or step.node == meant:
+        return None
+    steps = evidence.journey.packets[step.packet]
+    givers = [passed for passed in steps if passed.went_out and passed.after["eth.dst"] == mac]
+    text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
+    return dropped(givers[-1].node if givers else step.node, Cause.MAC_UNKNOWN, text)
 
 
 def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
@@ -156,54 +194,45 @@ def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
 
 def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a frame that reached `count` machines, and none to which it was addressed."""
-    node, mac = step.node, step.after["eth.dst"]
+    node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
+    present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
+    nobody = _nobody_took_it(step, count, evidence)
     for passed in evidence.journey.packets[step.packet]:
-        port = passed.inlet or ""
-        if (passed.node, mac) in evidence.present:
-            text = Message(
-                "{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners)
-            )
-            return kept_apart(passed.node, port, owners, evidence) or unknown(node, text)
-    if len(step.went_out) == 1:
+        if (passed.node, mac) not in evidence.present:
+            continue
+        if apart := kept_apart(passed.node, passed.inlet or "", owners, evidence):
+            return apart
+        if look is None:
+            return replace(unknown(node, present), unexplained=True)
+        if settings := blocked(passed, mac, look):
+            return dropped(passed.node, Cause.PORT_BLOCKED, settings)
+        if passed is not step or len(step.went_out) > 1:
+            return replace(unknown(node, present), unexplained=True)
+        return replace(nobody, evidence=Message("{what}; {why}", what=nobody.evidence, why=present))
+    return nobody
+
+
+def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
+    node, mac = step.node, step.after["eth.dst"]
+    if len(step.went_out) > 1:
+        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    else:
         text = Message(
             "{node} gave it to {peer} alone, and nobody there has {mac}",
             node=node,
             peer=step.went_out[0].peer,
             mac=mac,
         )
-    else:
-        text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken:
+        text = Message("{what}; {where}", what=text, where=leads.not_taken)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 
 def _arrived(step: Step, evidence: ProbeEvidence) -> bool:
     """Return whether this is the request, where it was meant to go."""
     return step.part is Part.REQUEST and step.node == evidence.target and not step.went_out
-
-
-def _kept_silent(server: str, evidence: ProbeEvidence) -> Diagnosis:
-    """Return the diagnosis of a DNS question that a program has taken; whatever its machine has sent may
-    have been the reply."""
-    if _SENT_BY_UDP & evidence.lab.counts.get(server, {}).keys():
-        return unknown(
-            server,
-            Message(
-                "{node} has sent datagrams meanwhile, and no reply was seen leaving it", node=server
-            ),
-        )
-    return dropped(
-        server,
-        Cause.DNS_SILENT,
-        Message("{node} listens on udp/53, and nothing came back", node=server),
-    )
-
-
-_SENT_BY_UDP = {
-    f"Udp{six}.{name}" for six in ("", "6") for name in ("OutDatagrams", "SndbufErrors")
-}
-"""Counters of datagrams that were sent: one that an interface does not take at once is an error of the
-buffer."""
 
 
 def ended_by_rule(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from netlab.diagnosis import kernel_drops
+from netlab.diagnosis.blocked import blocked
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import stopped_by
 from netlab.diagnosis.drops import Silence
 from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.journey import Step
+from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
@@ -43,20 +48,48 @@ def kept_apart(
 def not_resolved(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis of a question for a MAC address that stays without reply."""
     address = evidence.unanswered[node]
-    text = Message("it asked who has {address}, and nobody answered", address=address)
+    text: str = Message("it asked who has {address}, and nobody answered", address=address)
     owners = evidence.lab.owners.get(address, frozenset())
     asking = [step for step in evidence.journey.steps if step.before.get("arp.target") == address]
     for step in asking:
         if apart := kept_apart(step.node, step.inlet or "", owners, evidence):
             return apart
+    text = placed(text, address, evidence)
     if address in evidence.elsewhere:
-        owner = evidence.elsewhere[address]
-        return dropped(
-            node,
-            Cause.WRONG_SEGMENT,
-            Message("{asked}; {owner} has it, on another network", asked=text, owner=owner),
-        )
-    return dropped(node, Cause.ARP_UNANSWERED, text)
+        return dropped(node, Cause.WRONG_SEGMENT, text)
+    if look := evidence.second_look:
+        for step in asking:
+            if settings := blocked(step, address, look):
+                return dropped(step.node, Cause.PORT_BLOCKED, settings)
+        if end := _question_lost(node, owners, asking, evidence, look):
+            return end
+    return replace(dropped(node, Cause.ARP_UNANSWERED, text), unexplained=bool(owners - {node}))
+
+
+def placed(text: str, address: str, evidence: ProbeEvidence) -> str:
+    """Return a text about an address with where that is, if it is known."""
+    place = evidence.places.get(address)
+    return Message("{what}; {where}", what=text, where=place) if place else text
+
+
+def _question_lost(
+    node: str,
+    owners: frozenset[str],
+    asking: Sequence[Step],
+    evidence: ProbeEvidence,
+    look: SecondLook,
+) -> Diagnosis | None:
+    """Return the diagnosis of a question for a MAC address, or its reply, that the kernel says it dropped."""
+    questions = {step.packet for step in asking}
+    drops = [
+        drop
+        for drop in look.drops
+        if (drop.node in owners | evidence.lab.switches and drop.packet in questions)
+        or (drop.node == node and drop.is_arp)
+    ]
+    if end := kernel_drops.agreed(drops, look):
+        return dropped(end.node, end.cause, Message("ARP: {rule}", rule=end.text))
+    return None
 
 
 def silent(silence: Silence) -> Diagnosis:
@@ -69,6 +102,11 @@ def unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
         Cause.NIC_DOWN,
         Message("{interface} is down or has no carrier", interface=evidence.dark[node]),
     )
+
+
+def no_route(node: str, address: str, words: str, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a packet to an address to which no route leads, in the kernel's `words`."""
+    return dropped(node, Cause.NO_ROUTE, placed(words, address, evidence))
 
 
 def closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
@@ -105,3 +143,8 @@ def in_short(diagnosis: Diagnosis) -> str:
     if diagnosis.cause is None:
         return diagnosis.evidence
     return Message("{cause}, {evidence}", cause=diagnosis.cause, evidence=diagnosis.evidence)
+
+
+def nobody_waits(protocol: str, place: str) -> Message:
+    """Return in words that no program waits at an address and port."""
+    return Message("no program waits on {protocol} {address}", protocol=protocol, address=place)

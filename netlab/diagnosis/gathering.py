@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.journey import Journey
+from netlab.diagnosis.passages import Passages
+from netlab.diagnosis.reporters import reporters, route_errors
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
 from netlab.kernel.state.policy import RouteLookup
@@ -40,26 +42,38 @@ def gathered(
     """
     address, source = ends.address, ends.source
     asked = {source: address} if ends.kind == "arp" else {}
+    questions = (*unanswered.items(), *asked.items())
+    meant = tables.meant(address, ends.target, ends.named)
+    no_route_back = tables.no_route_back(ends.target, journey)
+    passages = Passages(tables, journey, source, ends.target, meant, ends.first)
     return ProbeEvidence(
         source=source,
         target=ends.target,
         journey=journey,
         kind=ends.kind,
         address=address,
-        meant=tables.meant(address, ends.target, ends.named),
-        no_route_back=tables.no_route_back(ends.target, journey),
+        meant=meant,
+        no_route_back=no_route_back,
         turned=tables.turned(journey),
         misplaced=tables.misplaced(journey),
         closed_route=tables.closed_routes(ends.first, journey, source),
         dark=_dark(ends, tables, journey),
+        cut_off=tables.cut_off(address, journey, source),
         carriers=tables.carriers(source),
         addressed=tables.addressed(source, address),
         present=tables.present(journey),
         unanswered=unanswered,
+        leads={} if passages.is_home else passages.leads(),
+        places=passages.places(questions, no_route_back),
+        reporters=reporters(journey, tables),
+        route_errors=route_errors(journey, tables),
         elsewhere={
             address: owner
-            for node, address in (*unanswered.items(), *asked.items())
+            for node, address in questions
             if (owner := tables.elsewhere(node, address))
+        },
+        absent={
+            address: owner for node, address in questions if (owner := tables.absent(node, address))
         },
     )
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Protocol, TypeVar
 
 from netlab.diagnosis.cause import Cause
 from netlab.frozen import frozen
 from netlab.kernel.nftables.nftrace import Hit
+from netlab.kernel.rows import IPNetwork
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Packet, Part
 
+LOOPBACK = "lo"
+"""The interface by which a machine's packets to itself leave it and come in."""
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
 
@@ -26,11 +31,21 @@ class BridgeInside:
 
 
 @frozen
+class LostInterface:
+    """An interface that went with the machine at its cable's other end."""
+
+    peer: str
+    """The machine or switch that is gone."""
+    networks: tuple[IPNetwork, ...]
+    """Destinations that it led to by the plan; `0.0.0.0/0` of a default route."""
+
+
+@frozen
 class NetworkMap:
     """The lab as a packet meets it: nodes and switches by namespace, and the cables between them."""
 
     nodes: dict[str, str]
-    """Namespace to the node or switch."""
+    """Namespace to the node or switch, of those that are there."""
     switches: frozenset[str]
     """Nodes that carry frames on whomever they are addressed to."""
     peers: dict[NodeInterface, str]
@@ -47,13 +62,54 @@ class NetworkMap:
     """Switch to the MAC address from which its own frames come."""
     forwarded_ports: frozenset[NodeInterface] = frozenset()
     """Adapters of the host where a NAT device's port forwards are reached from outside."""
-    tables: Mapping[str, Cause] = field(default_factory=dict)
-    """Beginning of family and name of an nftables table of a switch's own, to the cause for which its
-    rules drop packets; rules of other tables are firewalls."""
+    rules: Mapping[str, Cause] = field(default_factory=dict)
+    """Pattern (`re`) of how a rule of the lab's own begins, with family, table and chain, to the cause for
+    which it drops packets; other rules are firewalls."""
+    forwarders: frozenset[NodeInterface] = frozenset()
+    """Adapters by which packets come in that their machine passes on, as planned."""
+    forwarding_keys: Mapping[str, str] = field(default_factory=dict)
+    """Host or guest to the key of the scenario by which it forwards more than it does."""
+    provider: str = ""
+    """The node that is the Internet: it carries packets to public addresses."""
+    removed: Mapping[str, str] = field(default_factory=dict)
+    """Namespace that is gone to the node or switch."""
+    gone: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Node or switch whose namespace is gone, to the IP and MAC addresses that it had."""
+    lost: Mapping[NodeInterface, LostInterface] = field(default_factory=dict)
+    """Interfaces of nodes that are there, by the plan, with a cable to one that is gone."""
 
-    def drop_cause(self, table: str) -> Cause:
-        """Return the cause for which a rule of an nftables table drops a packet."""
-        causes = (cause for start, cause in self.tables.items() if table.startswith(start))
+    def node_of(self, namespace: str) -> str:
+        """Return the node or switch of a namespace, which may be gone."""
+        return self.nodes.get(namespace) or self.removed[namespace]
+
+    def without_cable(
+        self, interfaces: Callable[[str], Collection[str]]
+    ) -> dict[str, frozenset[str]]:
+        """Return those of `gone` whose cables went with them: others go on, and nobody can look inside.
+
+        `interfaces` returns the names that a node's interfaces have now.
+        """
+        plugged = {
+            lost.peer for end, lost in self.lost.items() if end.interface in interfaces(end.node)
+        }
+        return {node: known_by for node, known_by in self.gone.items() if node not in plugged}
+
+    def cut_off(self, node: str, interfaces: Collection[str], target: str) -> str:
+        """Return the machine or switch that is gone, and with it the interface by which a packet to an
+        address had to leave a node by the plan; empty if there is none.
+
+        `interfaces` are those that the node has now. What is for everybody (no target) needs any of them.
+        """
+        for end, lost in self.lost.items():
+            if end.node == node and end.interface not in interfaces:
+                address = ip_address(target) if target else None
+                if address is None or any(address in network for network in lost.networks):
+                    return lost.peer
+        return ""
+
+    def drop_cause(self, rule: str) -> Cause:
+        """Return the cause for which a rule drops a packet; it is given with family, table and chain."""
+        causes = (cause for start, cause in self.rules.items() if re.match(start, rule))
         return next(causes, Cause.FIREWALL)
 
     def after(self, former: NetworkMap) -> NetworkMap:
@@ -70,6 +126,10 @@ class NetworkMap:
             macs={**former.macs, **self.macs},
             forwarded_ports=former.forwarded_ports | self.forwarded_ports,
         )
+
+    def with_loopback(self, node: str) -> NetworkMap:
+        """Return this map with the cable by which a machine reaches itself: its `lo`."""
+        return replace(self, peers={**self.peers, NodeInterface(node, LOOPBACK): node})
 
     @cached_property
     def carriers(self) -> frozenset[str]:
@@ -245,6 +305,11 @@ class Journey:
     def first(self, part: Part) -> tuple[Step, ...]:
         """Return the steps of the first packet of a part."""
         return next((steps for packet, steps in self.packets.items() if packet.part is part), ())
+
+    def last(self, part: Part) -> tuple[Step, ...]:
+        """Return the steps of the last packet of a part."""
+        of_part = [steps for packet, steps in self.packets.items() if packet.part is part]
+        return of_part[-1] if of_part else ()
 
 
 Marks = Mapping[str, Mapping[Packet | None, int]]

@@ -29,6 +29,7 @@ SENTENCES = {
     Cause.PORT_CLOSED: N_("it arrived, but no program listens on that port"),
     Cause.NO_FORWARD: N_("the host has no program on that port, and NAT forwards it to no VM"),
     Cause.PROTOCOL_NOT_TRANSLATED: N_("the NAT device translates TCP, UDP and ICMP only"),
+    Cause.NOT_TRANSLATED: N_("NAT had no translation for its source, and lets nothing else out"),
     Cause.NAT_MAPPING_EXPIRED: N_("the reply came too late: NAT had forgotten whom it was for"),
     Cause.TTL_EXCEEDED: N_("its time to live ran out"),
     Cause.MTU_EXCEEDED: N_("it is too big for the next cable and may not be cut"),
@@ -55,7 +56,9 @@ SENTENCES = {
     Cause.ECHO_IGNORED: N_("it arrived, but the machine is set not to answer ping"),
     Cause.PROGRAM_SILENT: N_("it arrived, and the program that got it did not answer"),
     Cause.QUEUE_FULL: N_("it arrived, but the queue of the program that is to take it is full"),
-    Cause.NODE_GONE: N_("the machine is gone: its network namespace has been removed"),
+    Cause.NODE_GONE: N_(
+        "a machine or switch that it needs is gone: its network namespace has been removed"
+    ),
     Cause.REFUSED: N_("a machine on the way refused it"),
     Cause.UNKNOWN: N_("what was seen does not prove any cause"),
 }

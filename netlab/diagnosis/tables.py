@@ -10,15 +10,19 @@ from ipaddress import ip_address
 from typing import Any
 
 from netlab.diagnosis.decision import DecisionTables, flow_of, is_about
-from netlab.diagnosis.journey import Journey, NetworkMap, Step, asymmetric_reply
+from netlab.diagnosis.journey import LOOPBACK, Journey, NetworkMap, Step, asymmetric_reply
+from netlab.diagnosis.leads import Onward, answers_elsewhere
+from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.frozen import frozen
+from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.rows import Connection, Flow, IPAddress, RouteRow
+from netlab.kernel.obstacles.iptables import rejecting_tool
+from netlab.kernel.rows import Connection, Flow, IPAddress, Neighbour, RouteRow, Socket
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
+from netlab.kernel.state.sockets import read_bound
 from netlab.kernel.state.tables import KernelTable, TableRow
-from netlab.messages import Message
 from netlab.node_interface import NodeInterface
 from netlab.packets import protocols
 from netlab.packets.frame import Fields, is_mac
@@ -51,6 +55,12 @@ class LabTables:
     """A node's routing decision."""
     entry: Callable[[str, RouteLookup], RoutingEntry | None] = no_entry
     """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
+    late: Callable[[str, KernelTable], Sequence[TableRow]] = lambda node, kind: ()
+    """Rows of a table that `rows` lacks, read where a packet has ended."""
+    sockets: Callable[[str], Sequence[Socket]] = lambda node: ()
+    """Sockets of a node that wait, with what each is bound to; read where it may have refused a packet."""
+    rejecting_tool: Callable[[str, int], str] = lambda node, version: ""
+    """Tool of legacy rules by which a node may reject packets of a version of IP; empty if it has none."""
     ended: Mapping[str, Sequence[Connection]] = field(default_factory=dict)
     """Node to connections that its connection tracking has forgotten meanwhile: they have decided too."""
 
@@ -62,7 +72,10 @@ class LabTables:
         kinds: Sequence[KernelTable],
         pool: NamespacePool,
     ) -> LabTables:
-        """Tables as `read` gives them by namespace, with routing decisions by the kernel, over `pool`."""
+        """Tables as `read` gives them by namespace, with routing decisions by the kernel, over `pool`.
+
+        Those that are not of `kinds` are read when they are needed.
+        """
         namespaces = {node: namespace for namespace, node in netmap.nodes.items()}
         rows = {
             (node, kind): read(namespace, kind)
@@ -74,17 +87,22 @@ class LabTables:
             entries: Sequence[Any] = rows[netmap.nodes[namespace], KernelTable.INTERFACES]
             return {interface.index: interface.name for interface in entries}
 
+        there = namespaces.get
         kernel = RouteLookups(pool, interfaces)
         return cls(
             netmap,
             rows,
             lambda node, lookup: kernel.ask(namespaces[node], lookup),
             lambda node, lookup: kernel.entry(namespaces[node], lookup),
+            lambda node, kind: read(namespaces[node], kind),
+            lambda node: read_bound(space, interfaces(space)) if (space := there(node)) else (),
+            lambda node, version: rejecting_tool(space, version) if (space := there(node)) else "",
         )
 
     def of(self, node: str, kind: KernelTable) -> Sequence[Any]:
         """Return the rows of a table of a node."""
-        return self.rows.get((node, kind), ())
+        rows = () if node in self.netmap.gone else self.rows.get((node, kind))
+        return self.late(node, kind) if rows is None else rows
 
     def decision_tables(self, step: Step, source: str) -> DecisionTables:
         """Return the tables that decided about a packet on a machine, or on a NAT device with its host;
@@ -102,6 +120,7 @@ class LabTables:
                 *together(KernelTable.CONNECTIONS),
                 *(connection for part in parts for connection in self.ended.get(part, ())),
             ),
+            lambda port, mac: mac not in self.owners.interfaces or self.leads(step.node, port, mac),
         )
 
     def taken(self, step: Step, source: str = "") -> RouteRow | None:
@@ -139,6 +158,23 @@ class LabTables:
             and (port := NodeInterface(switch, interface.name)) in self.netmap.peers
         }
 
+    @cached_property
+    def whereabouts(self) -> Whereabouts:
+        """The places of all addresses."""
+        return Whereabouts(self)
+
+    def routes(self, node: str) -> Sequence[RouteRow]:
+        """Return the routes of a node's main table."""
+        return self.of(node, KernelTable.ROUTES)
+
+    def interfaces(self, node: str) -> Sequence[Interface]:
+        """Return the interfaces of a node."""
+        return self.of(node, KernelTable.INTERFACES)
+
+    def neighbours(self, node: str) -> Sequence[Neighbour]:
+        """Return the neighbours of a node."""
+        return self.of(node, KernelTable.NEIGHBOURS)
+
     def interface(self, node: str, index: int) -> str:
         """Return the name of an interface; empty if there is none of that number."""
         interfaces = self.of(node, KernelTable.INTERFACES)
@@ -166,10 +202,10 @@ class LabTables:
             for step in journey.steps
             if step.node in self.netmap.switches and step.came_in
             if (mac := step.after["eth.dst"]) in self.owners.interfaces
-            if self._ports_towards(step.node, mac) - {step.came_in.interface}
+            if self.ports_towards(step.node, mac) - {step.came_in.interface}
         )
 
-    def _ports_towards(self, switch: str, mac: str) -> frozenset[str]:
+    def ports_towards(self, switch: str, mac: str) -> frozenset[str]:
         """Return the ports with a cable that is up behind which a MAC address is."""
         key = switch, mac
         if key not in self._ports_by_mac:
@@ -227,8 +263,19 @@ class LabTables:
                 far = owner.node
         return far
 
-    def has_forgotten(self, step: Step, past: Iterable[tuple[str, Any]]) -> bool:
-        """Return whether a machine had an entry for the translation that was seen on it, and has none now.
+    def absent(self, node: str, address: str) -> str:
+        """Return the machine that had an address, would hear a question that `node` asks, and is gone; empty
+        if there is none."""
+        owner = next((gone for gone, known_by in self.gone.items() if address in known_by), "")
+        if not owner:
+            return ""
+        asking = NodeInterface(node, self.ask(node, RouteLookup(ip_address(address))).interface)
+        ends = (end for end in self.netmap.peers if end.node == owner)
+        return owner if any(self.netmap.same_segment(end, asking) for end in ends) else ""
+
+    def forgetters(self, step: Step, past: Iterable[tuple[str, Any]]) -> frozenset[str]:
+        """Return the parts of a machine that had an entry for the translation that was seen on it, and have
+        none now.
 
         `past` are nodes with rows that they had at some time: without connection tracking, a
         translation leaves none.
@@ -240,9 +287,13 @@ class LabTables:
                 for entry in entries
             )
 
-        parts = self.netmap.parts(step.node)
-        present = (entry for node in parts for entry in self.of(node, KernelTable.CONNECTIONS))
-        return has_entry(entry for node, entry in past if node in parts) and not has_entry(present)
+        rows = list(past)
+        return frozenset(
+            part
+            for part in self.netmap.parts(step.node)
+            if has_entry(entry for node, entry in rows if node == part)
+            and not has_entry(self.of(part, KernelTable.CONNECTIONS))
+        )
 
     def no_route_back(self, target: str, journey: Journey) -> str:
         """Return the source address of a request that has reached a node whose routes do not lead there;
@@ -250,7 +301,7 @@ class LabTables:
         for step in journey.of(Part.REQUEST):
             source, asked = step.after.get("ip.src", ""), step.after.get("ip.dst", "")
             if step.node == target and source and asked in self._addresses(target):
-                result = self.ask(target, _reply(self._lookup(step)))
+                result = self.ask(target, self.reply_lookup(step))
                 return source if result.error not in (0, UNCERTAIN) else ""
         return ""
 
@@ -263,31 +314,20 @@ class LabTables:
             return ""
         route = self.taken(reply[0])
         is_it = route and asymmetric.goes_out in [hop.interface for hop in route.hops]
-        return Message(
-            "{node} answers by another adapter than it is asked by: its route is {route}, "
-            "and the question comes in at {interface}",
-            node=asymmetric.node,
-            route=route if is_it else asymmetric.goes_out,
-            interface=asymmetric.came_in,
-        )
+        return answers_elsewhere(asymmetric, route if is_it else asymmetric.goes_out)
 
     def closed_routes(
         self, first: RouteLookup | None, journey: Journey, source: str
     ) -> dict[str, RoutingEntry]:
-        """Return nodes with the route or rule by which a packet that was there goes nowhere: a blackhole, a
+        """Return nodes with the route or rule by which a packet that ended there goes nowhere: a blackhole, a
         prohibition.
 
         Where no packet was seen, the `first` one that `source` sends counts.
         """
-        lookups = {
-            step.node: self._lookup(step, source)
-            for step in (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
-            if "ip.dst" in step.after
-            and not step.went_out
-            and step.node not in self.netmap.switches
-        }
-        if first:
-            lookups.setdefault(source, first)
+        steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
+        lookups = {step.node: self.lookup(step, source) for step in steps if self.is_end(step)}
+        if first and not any(step.node == source for step in steps):
+            lookups[source] = first
         return {
             node: entry
             for node, lookup in lookups.items()
@@ -295,14 +335,15 @@ class LabTables:
         }
 
     def dark(self, first: RouteLookup | None, journey: Journey, source: str) -> dict[str, str]:
-        """Return nodes with the interface by which a packet that was there has to leave, if that has no
+        """Return nodes with the interface by which a packet that ended there had to leave, if that has no
         carrier.
 
         Where no packet was seen, the `first` one that `source` sends counts.
         """
+        steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
         flows: dict[str, set[tuple[RouteLookup, Flow]]] = {}
-        for step in (*journey.of(Part.REQUEST), *journey.of(Part.REPLY)):
-            if "ip.dst" in step.after and step.node not in self.netmap.switches:
+        for step in steps:
+            if self.is_end(step):
                 flow = self._lookup(replace(step, before=step.after), source), flow_of(step.after)
                 flows.setdefault(step.node, set()).add(flow)
         lookups = [
@@ -310,7 +351,7 @@ class LabTables:
             for node, flows_of_node in flows.items()
             for lookup in self._lookups(node, flows_of_node)
         ]
-        if first and source not in flows:
+        if first and not any(step.node == source for step in steps):
             lookups.append((source, first))
         outlets = {(node, self.ask(node, lookup).interface) for node, lookup in lookups}
         return {
@@ -319,6 +360,32 @@ class LabTables:
             for interface in self.of(node, KernelTable.INTERFACES)
             if interface.name == name and not interface.running
         }
+
+    def cut_off(self, target: str, journey: Journey, source: str) -> dict[str, str]:
+        """Return nodes with the machine or switch that is gone, and with it the interface by which a packet
+        that was there had to leave by the plan.
+
+        Where no packet was seen, that of one from `source` to the address `target` counts; one that is
+        for everybody needs any interface.
+        """
+        if not self.netmap.lost:
+            return {}
+        steps = (*journey.of(Part.REQUEST), *journey.of(Part.REPLY))
+        targets = {step.node: step.after["ip.dst"] for step in steps if "ip.dst" in step.after}
+        targets.setdefault(source, target)
+        cut_off = {node: self._cut_off(node, target) for node, target in targets.items()}
+        return {node: peer for node, peer in cut_off.items() if peer}
+
+    def _cut_off(self, node: str, target: str) -> str:
+        return self.netmap.cut_off(node, self._interfaces(node), target)
+
+    @cached_property
+    def gone(self) -> dict[str, frozenset[str]]:
+        """Nodes that are gone with their cables, and the IP and MAC addresses that each had."""
+        return self.netmap.without_cable(self._interfaces)
+
+    def _interfaces(self, node: str) -> set[str]:
+        return {interface.name for interface in self.of(node, KernelTable.INTERFACES)}
 
     def misplaced(self, journey: Journey) -> frozenset[str]:
         """Return nodes whose routing does not admit a packet's source at the interface where it came in."""
@@ -359,15 +426,76 @@ class LabTables:
             interface.name: names.get(interface.master, interface.name) for interface in interfaces
         }
 
-    def _lookup(self, step: Step, source: str = "") -> RouteLookup:
+    def lookup(self, step: Step, source: str = "") -> RouteLookup:
         """Return the question that a machine's routing had to decide; `source` is the node of the probe."""
+        delivered = self.delivered(step)
+        packet = self._lookup(step, source)
+        return replace(packet, target=delivered.target, target_port=delivered.target_port)
+
+    def route_error(self, step: Step) -> int:
+        """Return the errno with which a machine's routing answers about a packet that has not left it; 0 if
+        it has a way, or may have."""
+        error = self.ask(step.node, self.lookup(step)).error
+        return 0 if error == UNCERTAIN else error
+
+    def reply_lookup(self, step: Step) -> RouteLookup:
+        """Return the reply to a request that has come to a machine, as its routing looks at it."""
+        return _reply(self.lookup(step))
+
+    def onward(self, step: Step, source: str = "") -> Iterator[Onward]:
+        """Yield where the machines of a stay have sent a packet, or would send it: a NAT device and its host
+        each for itself. `source` is the node of the probe."""
+        if step.inner:
+            yield from self.would_send(step.node, self._lookup(step, source))
+            yield from self.onward(step.inner, source)
+        elif self.is_end(step):
+            yield from self.would_send(step.node, self.lookup(step, source))
+        elif "ip.dst" in step.after:
+            outlet = self.whereabouts.ways.device(step.node, step.went_out[-1].interface)
+            lookup = self._lookup(step, source)
+            by_route = self.would_send(step.node, lookup)
+            taken = [sent for sent in by_route if sent.interface == outlet]
+            yield from taken or (Onward(step.node, outlet, lookup.target),)
+
+    def would_send(self, node: str, lookup: RouteLookup) -> tuple[Onward, ...]:
+        """Return where a machine would send a packet on; nothing if it would not."""
+        result = self.ask(node, lookup)
+        if result.error or result.kind != "unicast":
+            return ()
+        entry = self.entry(node, lookup)
+        route = entry if isinstance(entry, RouteRow) else None
+        is_fork = route is not None and len(route.hops) > 1
+        hop = None if is_fork else result.gateway or lookup.target
+        return (Onward(node, result.interface, lookup.target, hop, route),)
+
+    def delivered(self, step: Step) -> Flow:
+        """Return a packet that has not left a machine as it was after the machine's own translation: only
+        the table of connections tells."""
+        flow = flow_of(step.after)
+        present: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
+        for connection in (*present, *self.ended.get(step.node, ())):
+            if connection.original == flow:
+                return connection.seen_as
+            if connection.reply == flow:
+                return connection.original.reversed
+        return flow
+
+    def is_end(self, step: Step) -> bool:
+        """Return whether a packet of IP has come to a machine and has not left it."""
+        is_machine = step.node not in self.netmap.switches
+        return is_machine and "ip.dst" in step.after and not step.went_out
+
+    def _lookup(self, step: Step, source: str = "") -> RouteLookup:
+        """Return a packet as it came to a machine's routing; `source` is the node of the probe."""
         came_in = self._device(step.node, step.inlet)
         is_own = step.node == source and step.part is Part.REQUEST
         return _lookup(step.before, step.after, came_in, step.mark, is_own)
 
     def _device(self, node: str, interface: str | None) -> str | None:
         """Return the interface by which a packet comes in to a machine's routing: its bridge, where it
-        has one."""
+        has one; None for its own packets, which routing has seen before they come in by `lo`."""
+        if interface == LOOPBACK:
+            return None
         bridge = self.netmap.bridges.get(node)
         return bridge.interface if bridge and interface else interface
 

@@ -42,6 +42,8 @@ class EchoSightings:
     """The source's own kernel gave up: nobody answered ARP for the next hop."""
     source_could_send: bool = False
     """Another probe of the same source left in the same run."""
+    target_gone: bool = False
+    """The target's namespace is gone: nobody can look at what reaches it."""
     sightings_lost: int = 0
     """Packets that overflowed a socket buffer of the source or the target."""
 
@@ -69,6 +71,8 @@ class Outcome:
     """The node that had it last, if it was watched all the way and not answered."""
     cause: str | None = None
     """The `cause.Cause` for which it came no further."""
+    source_sends: bool = True
+    """False: nothing at all has left the source, so that this says nothing about the pair."""
 
 
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
@@ -95,6 +99,9 @@ def outcome_of(evidence: EchoSightings) -> Outcome:
         )
     if evidence.shortage:
         return outcome(Verdict.UNKNOWN, evidence.shortage)
+    if evidence.answered and evidence.target_gone:
+        text = Message("answered, though the target's namespace is gone: what it saw is not known")
+        return outcome(Verdict.UNKNOWN, text)
     if evidence.answered:
         return outcome(Verdict.UNKNOWN, Message("answered, but not by the target"))
     if evidence.error:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
+from netlab.diagnosis.leads import Leads, Onward, Passage, leads
 from netlab.explain.gates import BROADCAST, Gates, PredictedFrame
 from netlab.explain.model import (
     Ended,
@@ -25,8 +26,9 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import FdbEntry
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
+from netlab.packets.packet import Part
 
-_NEW_PORT = LinkDetails("", 0, "", up=True, arp_off=False)
+_NEW_PORT = LinkDetails("", 0, "", 0, up=True, arp_off=False)
 
 
 @frozen
@@ -61,8 +63,31 @@ class Cables:
         self.model = model
         self.gates = Gates(model)
         self.stays: list[PredictedStay] = []
+        self.onward: defaultdict[Part, list[Onward]] = defaultdict(list)
+        """Where the machines on the way of each part send it."""
+        self.meant: Mapping[Part, frozenset[str]] = {}
+        """The machines that each part is for."""
         self._shown: dict[tuple[str, str], str] = {}
         """(switch, MAC address) to the port behind which frames of this walk have shown it."""
+
+    def leads(self, part: Part, mac: str = "") -> Leads:
+        """Return why a part has come to its present stay; `mac` is the frame's receiver."""
+        last = self.stays[-1]
+        inlet = last.came_in.interface if last.came_in else ""
+        return leads(self.passage(part, last.node, inlet), self.model.whereabouts, mac)
+
+    def passage(self, part: Part, node: str, inlet: str = "") -> Passage:
+        """Return the way of a part to the node where it ends; `inlet`: the interface by which it came in."""
+        past = frozenset(self._untranslated()) if part is not Part.REQUEST else frozenset()
+        meant = self.meant.get(part, frozenset())
+        return Passage(tuple(self.onward[part]), node, inlet, meant, past)
+
+    def _untranslated(self) -> Iterator[str]:
+        """Yield the machines that have passed on the request with its source as it was."""
+        for stay in self.stays:
+            is_passed = stay.part is Part.REQUEST and stay.came_in and stay.went_out
+            if is_passed and stay.before[0] == stay.after[0]:
+                yield stay.node
 
     def carry(self, start: NodeInterface, frame: PredictedFrame, packet: PredictedPacket) -> Copy:
         """Return the copy of a packet's frame, sent on `start`, that a machine takes.
@@ -147,6 +172,10 @@ class Cables:
             if owner not in self.model.cables and owner.node in nodes:
                 why = Message("{owner} has {mac}, on the same network", mac=mac, owner=owner.node)
                 return uncertain(switch, why)
+        if missing := self.model.missing(switch, mac, text):
+            return missing
+        if where := self.leads(self.stays[-1].part, mac).not_taken:
+            text = Message("{what}; {where}", what=text, where=where)
         return Ended(switch, Cause.MAC_UNKNOWN, text)
 
     def copies(self, start: NodeInterface, frame: PredictedFrame) -> list[Copy]:
@@ -159,12 +188,7 @@ class Cables:
             copy = under_way.popleft()
             far = self.model.cables.get(copy.end)
             if far is None:
-                why = Message(
-                    "nobody knows what is behind {interface} of {node}",
-                    interface=copy.end.interface,
-                    node=copy.end.node,
-                )
-                arrived.append(replace(copy, lost=copy.lost or uncertain(copy.end.node, why)))
+                arrived.append(replace(copy, lost=copy.lost or self.model.beyond(copy.end)))
             elif far.node not in self.model.netmap.switches:
                 arrived.append(replace(copy, end=far, lost=copy.lost or self._bridges(far.node)))
             elif far.node not in passed:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from netlab.diagnosis.absence import NO_WAY_OUT, because_gone, cannot_send
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import By
 from netlab.diagnosis.journey import asymmetric_reply, merge_nat_stays
+from netlab.diagnosis.leads import answers_elsewhere, led
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.forwarding import Walk
 from netlab.explain.model import (
@@ -35,6 +37,8 @@ def explain(
 
     Not `named`: the address was typed, and whoever has it is meant.
     """
+    if source in model.netmap.gone:
+        return Explanation(source, target, str(to), probe, (), cannot_send(source))
     return every_way(
         lambda choices: _explain(Walk(model, choices), source, target, to, probe, named)
     )
@@ -46,6 +50,8 @@ def _explain(
     """Follow one way of the packet and its reply."""
     model = walk.model
     meant = model.netmap.meant(model.owners.interfaces.get(str(to), ()), target, named)
+    back = frozenset({source})
+    walk.meant = {Part.REQUEST: meant, Part.REPLY: back, Part.ERROR: back}
     diagnosis = _diagnose(walk, source, target, meant, to, probe)
     stays = merge_nat_stays(walk.stays, model.netmap, lambda stay: stay.part, _merged)
     return Explanation(source, target, str(to), probe, tuple(stays), diagnosis)
@@ -65,7 +71,7 @@ def _diagnose(
         if receiver not in meant and (twin := _twin(walk, receiver, target, to)):
             return twin
     except Ended as end:
-        return _end(end)
+        return _end(walk, end, _cut_off(walk, end.at, to))
     try:
         program = walk.deliver(receiver, request)
     except Ended as end:
@@ -75,10 +81,11 @@ def _diagnose(
     try:
         taker, reply = walk.reply(receiver, request)
     except Ended as end:
+        ended = _end(walk, end)
         if end.cause is Cause.UNKNOWN:
-            return _end(end)
+            return ended
         last = walk.stays[-1].node
-        why = Message("{cause}, {evidence}", cause=end.cause, evidence=end.evidence)
+        why = Message("{cause}, {evidence}", cause=end.cause, evidence=ended.evidence)
         text = Message("the reply would end on {node}: {why}", node=last, why=why)
         return Diagnosis(Verdict.DROPPED, last, Cause.NO_RETURN_PATH, _because_turned(walk, text))
     if taker != source:
@@ -104,16 +111,20 @@ def _refused(
 ) -> Diagnosis:
     """Return the diagnosis of a packet that a machine takes and no program: what refuses it, a reset or an
     error, has to come back."""
+    diagnosis = _end(walk, end)
     if end.verdict is not Verdict.REFUSED:
-        return _end(end)
+        return diagnosis
     stays = len(walk.stays)
     try:
         taker, _ = walk.reply(receiver, request, Part.ERROR)
-        return _end(end) if taker == source else _lost_refusal(taker, end.evidence)
     except Ended as lost:
-        return _end(lost) if lost.cause is Cause.UNKNOWN else _lost_refusal(lost.at, lost.evidence)
+        ended = _end(walk, lost)
+        return ended if lost.cause is Cause.UNKNOWN else _lost_refusal(lost.at, ended.evidence)
     finally:
         del walk.stays[stays:]
+    if taker != source:
+        return _lost_refusal(taker, Message("{node} would take the reply for its own", node=taker))
+    return diagnosis
 
 
 def _lost_refusal(at: str, why: str) -> Diagnosis:
@@ -131,13 +142,7 @@ def _because_turned(walk: Walk, text: str) -> str:
         return text
     routes = (decision.text for decision in reply[0].decisions if decision.by is By.ROUTE)
     route = next(routes, asymmetric.goes_out)
-    why = Message(
-        "{node} answers by another adapter than it is asked by: its route is {route}, "
-        "and the question comes in at {interface}",
-        node=asymmetric.node,
-        route=route,
-        interface=asymmetric.came_in,
-    )
+    why = answers_elsewhere(asymmetric, route)
     return Message("{why}; {what}", why=why, what=text)
 
 
@@ -156,8 +161,19 @@ def _twin(walk: Walk, at: str, meant: str, address: IPAddress) -> Diagnosis | No
     return Diagnosis(Verdict.DROPPED, at, Cause.DUPLICATE_IP, text)
 
 
-def _end(end: Ended) -> Diagnosis:
-    return Diagnosis(end.verdict, end.at, end.cause, end.evidence)
+def _end(walk: Walk, end: Ended, cut_off: str = "") -> Diagnosis:
+    """Return the diagnosis of a packet that ends; `cut_off`: the machine that is gone, and with it the
+    interface by which it had to leave."""
+    if cut_off and end.cause in NO_WAY_OUT:
+        text = because_gone(cut_off, end.evidence)
+        return Diagnosis(Verdict.DROPPED, end.at, Cause.NODE_GONE, text)
+    diagnosis = Diagnosis(end.verdict, end.at, end.cause, end.evidence)
+    return led(diagnosis, walk.leads(walk.stays[-1].part)) if walk.stays else diagnosis
+
+
+def _cut_off(walk: Walk, node: str, to: IPAddress) -> str:
+    interfaces = [interface.name for interface in walk.model.nodes[node].space.interfaces]
+    return walk.model.netmap.cut_off(node, interfaces, str(to))
 
 
 def _merged(first: PredictedStay, second: PredictedStay, device: str) -> PredictedStay:

@@ -11,6 +11,9 @@ from typing import Any
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision, stopped_by
+from netlab.diagnosis.findings import nobody_waits
+from netlab.diagnosis.journey import LOOPBACK
+from netlab.diagnosis.leads import Onward, place_without_route
 from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.gates import PredictedFrame
@@ -150,10 +153,9 @@ class Walk(Resolving):
                 interface=interface,
             )
         else:
-            address = at_port(packet.target, packet.target_port)
-            text = Message(
-                "no program waits on {protocol} {address}", protocol=protocol, address=address
-            )
+            text = nobody_waits(protocol, at_port(packet.target, packet.target_port))
+        if len(self.stays) == 1:
+            text = Message("{node} asks itself: {why}", node=node, why=text)
         at_door = NodeInterface(node, interface) in self.model.netmap.forwarded_ports
         cause = Cause.NO_FORWARD if at_door and not listening else Cause.PORT_CLOSED
         raise Ended(node, cause, text, Verdict.REFUSED)
@@ -249,8 +251,10 @@ class Walk(Resolving):
         result = self._result = led.result
         if result.kind != "local":
             self.decide(Decision(By.ROUTE, led.route))
+        if result.kind == "unicast":
+            self._note_onward(node, packet, came_in, result)
         if result.kind == "local":
-            packet = self._rules(node, "input", came_in, None, packet)
+            packet = self._rules(node, "input", came_in or LOOPBACK, None, packet)
         elif result.kind == "unicast":
             if came_in is not None:
                 packet = self._forward(node, came_in, result.interface, packet)
@@ -314,6 +318,16 @@ class Walk(Resolving):
             packet.uid,
         )
 
+    def _note_onward(
+        self, node: str, packet: PredictedPacket, came_in: str | None, result: RouteResult
+    ) -> None:
+        """Note where a machine sends the packet on."""
+        entry = self.model.entry(node, self._lookup(packet, came_in))
+        route = entry if isinstance(entry, RouteRow) else None
+        hop = result.gateway or packet.target
+        sent = Onward(node, result.interface, packet.target, hop, route)
+        self.onward[packet.part].append(sent)
+
     def _first_lookup(self, packet: PredictedPacket) -> RouteLookup:
         """Return the lookup of a machine's own packet: that of a raw socket has no source yet."""
         lookup = self._lookup(packet, None)
@@ -363,8 +377,13 @@ class Walk(Resolving):
         text = Message(
             "the kernel, for {target}: {error}", target=target, error=os.strerror(result.error)
         )
-        no_route = result.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
-        return Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
+        if result.error not in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            return Ended(node, Cause.UNKNOWN, text)
+        part = self.stays[-1].part if self.stays else Part.REQUEST
+        passage = self.passage(part, node)
+        if place := place_without_route(target, passage, self.model.whereabouts):
+            text = Message("{what}; {where}", what=text, where=place)
+        return Ended(node, Cause.NO_ROUTE, text)
 
     def _must_forward(self, node: str, came_in: str, target: IPAddress) -> None:
         """Raise Ended on a machine that is no router. IPv6 has one setting for all interfaces."""
@@ -471,8 +490,8 @@ class Walk(Resolving):
             **packet_facts(packet, came_in, out, state),
             **(connection_facts(self._first[node]) if is_tracked else {"ct": NOT_THERE}),
             "ct mark": self._connection_marks.get(node, 0),
-            "fib daddr type": kind(machine.has(packet.target)),
-            "fib saddr type": kind(machine.has(packet.source)),
+            "fib daddr type": kind(packet.target.is_loopback or machine.has(packet.target)),
+            "fib saddr type": kind(packet.source.is_loopback or machine.has(packet.source)),
             "fib saddr oif type": kind((out, packet.source) in machine.addresses),
         }
 

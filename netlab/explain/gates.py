@@ -233,8 +233,8 @@ class Gates:
             raise may_end(node, Message("rule {rule}", rule=outcome.by))
         verdict = Verdict.REFUSED if outcome.end is HookVerdict.REJECT else Verdict.DROPPED
         cause = Cause.FIREWALL
-        if node in self.model.netmap.switches:
-            cause = self.model.netmap.drop_cause(f"{chain['family']} {chain['table']}")
+        if outcome.end is HookVerdict.DROP:
+            cause = self.model.netmap.drop_cause(f"{chain['family']} {outcome.by}")
         text = outcome.by
         if cause is Cause.MAC_NOT_ALLOWED:
             text = Message("{mac}: {rule}", mac=facts["ether saddr"], rule=outcome.by)

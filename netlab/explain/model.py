@@ -7,17 +7,19 @@ from dataclasses import field
 from functools import cached_property
 
 from netlab import probes
+from netlab.diagnosis.absence import because_gone
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import Decision
 from netlab.diagnosis.journey import NetworkMap, Outlet
 from netlab.diagnosis.verdict import Verdict
+from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.errors import UsageError
 from netlab.explain.nft_rules import ParsedRuleset
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.obstacles import Obstacle
-from netlab.kernel.rows import IPAddress, Socket, at_port
+from netlab.kernel.rows import IPAddress, Neighbour, RouteRow, Socket, at_port
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import RouteResult, RoutingEntry, no_entry
@@ -133,11 +135,55 @@ class LabModel:
     """The route of any table by which it decides, or the rule that stops the packet, if that is known."""
 
     @cached_property
+    def whereabouts(self) -> Whereabouts:
+        """The places of all addresses."""
+        return Whereabouts(self)
+
+    def routes(self, node: str) -> Sequence[RouteRow]:
+        """Return the routes of a node's main table."""
+        return self.nodes[node].space.routes
+
+    def interfaces(self, node: str) -> Sequence[Interface]:
+        """Return the interfaces of a node."""
+        return self.nodes[node].space.interfaces
+
+    def neighbours(self, node: str) -> Sequence[Neighbour]:
+        """Return the neighbours of a node."""
+        return self.nodes[node].space.neighbours
+
+    @cached_property
     def owners(self) -> Owners:
         """The owners of all IP and MAC addresses."""
         return owners(
             (name, space.interfaces, space.addresses) for name, space in self.spaces.items()
         )
+
+    @cached_property
+    def _without_cable(self) -> Mapping[str, frozenset[str]]:
+        return self.netmap.without_cable(
+            lambda node: {interface.name for interface in self.spaces[node].interfaces}
+        )
+
+    def missing(self, node: str, address: str, evidence: str) -> Ended | None:
+        """Return the end on a node of a packet that needs a machine by its IP or MAC address, if that
+        machine is gone; None if none of those that are gone had the address."""
+        for gone, known_by in self.netmap.gone.items():
+            if address in known_by and gone in self._without_cable:
+                return Ended(node, Cause.NODE_GONE, because_gone(gone, evidence))
+            if address in known_by:
+                return out_of_sight(node, gone)
+        return None
+
+    def beyond(self, end: NodeInterface) -> Ended:
+        """Return the end of a frame that leaves by an interface which no cable leads on from."""
+        if lost := self.netmap.lost.get(end):
+            return out_of_sight(end.node, lost.peer)
+        why = Message(
+            "nobody knows what is behind {interface} of {node}",
+            interface=end.interface,
+            node=end.node,
+        )
+        return uncertain(end.node, why)
 
     def interface(self, end: NodeInterface) -> Interface | None:
         """Return an interface of a node, None if there is none."""
@@ -231,6 +277,12 @@ class Ended(Exception):
         super().__init__(evidence)
         self.at, self.cause, self.evidence = at, cause, evidence
         self.verdict = Verdict.UNKNOWN if cause is Cause.UNKNOWN else verdict
+
+
+def out_of_sight(node: str, gone: str) -> Ended:
+    """Return the end on a node of a packet for a machine whose namespace has lost its name and goes on."""
+    why = Message("nobody can look into {node}, whose namespace has no name any more", node=gone)
+    return uncertain(node, why)
 
 
 def uncertain(at: str, why: str) -> Ended:

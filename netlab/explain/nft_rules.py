@@ -86,7 +86,7 @@ class HookOutcome:
 
 
 @frozen
-class _Way:
+class _Course:
     """A packet under way in a chain."""
 
     changes: Facts = field(default_factory=dict)
@@ -102,9 +102,9 @@ class _Result:
     """All that may become of a packet by a rule or a chain."""
 
     ends: tuple[HookOutcome, ...] = ()
-    on: _Way | None = None
+    on: _Course | None = None
     """The way of a packet that goes on behind it; None if none does."""
-    back: _Way | None = None
+    back: _Course | None = None
     """The way of one that returns to the chain that jumped."""
 
 
@@ -167,7 +167,7 @@ class ParsedRuleset:
 
     def met(self, chain: Mapping[str, Any], facts: Facts) -> HookOutcome:
         """Return the outcome of a base chain, its policy included."""
-        result = self._through(chain, _Way(), facts, 0)
+        result = self._through(chain, _Course(), facts, 0)
         ends = [*result.ends]
         if remaining := _merged(result.on, result.back):
             policy = HookVerdict(chain.get("policy", "accept"))
@@ -175,14 +175,14 @@ class ParsedRuleset:
             ends.append(remaining.at(policy, by))
         return _certain(ends)
 
-    def _through(self, chain: Mapping[str, Any], way: _Way, facts: Facts, depth: int) -> _Result:
+    def _through(self, chain: Mapping[str, Any], way: _Course, facts: Facts, depth: int) -> _Result:
         """Return all that may become of a packet by a chain's rules."""
         if depth > _DEEPEST:
             text = f"{_name(chain)}: jumps too deep"
             return _Result((way.at(HookVerdict.UNKNOWN, text),))
         ends: list[HookOutcome] = []
-        on: _Way | None = way
-        back: _Way | None = None
+        on: _Course | None = way
+        back: _Course | None = None
         for rule in self._rules.get((chain["family"], chain["table"], chain["name"]), ()):
             if on is None:
                 break
@@ -191,7 +191,7 @@ class ParsedRuleset:
             on, back = result.on, _merged(back, result.back)
         return _Result(tuple(ends), on, back)
 
-    def _meet(self, rule: Mapping[str, Any], way: _Way, facts: Facts, depth: int) -> _Result:
+    def _meet(self, rule: Mapping[str, Any], way: _Course, facts: Facts, depth: int) -> _Result:
         """Return all that may become of a packet by a rule."""
         elements = self._elements_for(rule, facts)
         passed, by_the_side = way, None
@@ -223,7 +223,7 @@ class ParsedRuleset:
         return _Result(on=_merged(by_the_side, passed))
 
     def _with_side_way(
-        self, result: _Result, by_the_side: _Way | None, rule: Mapping[str, Any]
+        self, result: _Result, by_the_side: _Course | None, rule: Mapping[str, Any]
     ) -> _Result:
         """Return a result to which comes that the packet may not have met the rule."""
         if by_the_side is None:
@@ -238,7 +238,7 @@ class ParsedRuleset:
         word: str,
         value: Any,
         rule: Mapping[str, Any],
-        way: _Way,
+        way: _Course,
         facts: Facts,
         depth: int,
     ) -> _Result:
@@ -265,7 +265,7 @@ class ParsedRuleset:
         return _Result(result.ends, on=remaining)
 
     def _mapped(
-        self, value: Any, rule: Mapping[str, Any], way: _Way, facts: Facts, depth: int
+        self, value: Any, rule: Mapping[str, Any], way: _Course, facts: Facts, depth: int
     ) -> _Result:
         """Return all that may become of a packet by a verdict map."""
         known, elements = {**facts, **way.changes}, self._elements_for(rule, facts)
@@ -347,7 +347,7 @@ class ParsedRuleset:
         return f"{rule['table']} {rule['chain']}: {words}"
 
 
-def _merged(first: _Way | None, second: _Way | None) -> _Way | None:
+def _merged(first: _Course | None, second: _Course | None) -> _Course | None:
     """Return a way that is one of two: what they do not agree about is not known."""
     if first is None or second is None:
         return first or second
@@ -358,7 +358,7 @@ def _merged(first: _Way | None, second: _Way | None) -> _Way | None:
         else None
         for key in keys
     }
-    return _Way(changes, first.doubt or second.doubt)
+    return _Course(changes, first.doubt or second.doubt)
 
 
 def _certain(ends: Sequence[HookOutcome]) -> HookOutcome:
@@ -372,9 +372,9 @@ def _certain(ends: Sequence[HookOutcome]) -> HookOutcome:
     if any((end.end, end.translation) != (first.end, first.translation) for end in others):
         doubt = next((end.doubt for end in ends if end.doubt), first.by)
         return HookOutcome(HookVerdict.UNKNOWN, doubt)
-    way: _Way | None = None
+    way: _Course | None = None
     for end in ends:
-        way = _merged(way, _Way(end.changes))
+        way = _merged(way, _Course(end.changes))
     texts = dict.fromkeys(end.by for end in ends)
     by = "" if first.end is HookVerdict.ACCEPT else " / ".join(texts)
     return replace(first, by=by, changes=way.changes if way else {}, doubt="")
@@ -417,7 +417,7 @@ def _expression(text: str) -> Any:
 
 
 def _translated(
-    word: str, value: Mapping[str, Any], text: str, facts: Facts, way: _Way
+    word: str, value: Mapping[str, Any], text: str, facts: Facts, way: _Course
 ) -> HookOutcome:
     """Return the outcome of a NAT statement: unknown if its address or port is."""
     address, port = value.get("addr"), value.get("port")

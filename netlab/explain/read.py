@@ -98,7 +98,7 @@ class _Nodes(Mapping[str, NodeModel]):
             space,
             _ruleset(namespace, legacy, pool),
             self._settings[node],
-            _Listening(namespace),
+            _Listening(namespace, space),
             {link.name: link for link in link_details.read(netlink)},
             frozenset(
                 (space.names.get(index, ""), address)
@@ -135,12 +135,12 @@ class _Settings(Mapping[str, str]):
 class _Listening(Sequence[Socket]):
     """The listening sockets of a namespace, read at their first use: that takes a look at every process."""
 
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: str, space: Space) -> None:
+        self._namespace, self._space = namespace, space
 
     @cached_property
     def _sockets(self) -> tuple[Socket, ...]:
-        return sockets.read_listening([self._namespace])[self._namespace]
+        return sockets.read_bound(self._namespace, self._space.names, with_processes=True)
 
     @overload
     def __getitem__(self, place: int) -> Socket: ...

@@ -194,30 +194,29 @@ class Socket:
     program: str
     unread: int = 0
     """Bytes that have been delivered and that the program has not taken yet."""
+    interface: str = ""
+    """The only interface whose packets it takes; empty: any, or nobody has asked (`read_bound`)."""
+    only_ipv6: bool = False
+    """It takes no IPv4, though its address is IPv6's unspecified one."""
     uid: int | None = None
     """The user whose it is; None if that was not read."""
-    interface: str = ""
-    """The only interface whose packets it takes (SO_BINDTODEVICE); empty: of every one."""
-    only_ipv6: bool = False
-    """It does not take IPv4's packets too (IPV6_V6ONLY)."""
     full: bool = False
     """Its queue has no room for more: of connections that the program is to accept, or of datagrams."""
-
-    def takes(self, address: IPAddress, interface: str) -> bool:
-        """Return whether it takes a packet for an address that comes in by an interface."""
-        if self.interface not in ("", interface):
-            return False
-        if self.address.version == address.version:
-            return self.address.is_unspecified or self.address == address
-        if address.version == 6 or self.only_ipv6:
-            return False
-        mapped = getattr(self.address, "ipv4_mapped", None)
-        return self.address.is_unspecified or mapped == address
 
     @property
     def loopback(self) -> bool:
         """True if only its own machine can reach it."""
         return self.address.is_loopback
+
+    def takes(self, address: IPAddress, interface: str) -> bool:
+        """Return whether it takes a packet that came in by an interface for an address of its machine."""
+        if self.interface not in ("", interface):
+            return False
+        if self.address.is_unspecified:
+            takes_ipv4 = not self.only_ipv6
+            return address.version == self.address.version or (address.version == 4 and takes_ipv4)
+        mapped = self.address.ipv4_mapped if isinstance(self.address, IPv6Address) else None
+        return address in (self.address, mapped)
 
 
 AddressRow = tuple[str, IPInterface]

@@ -15,7 +15,7 @@ What may be imported is in `__all__`:
 * a lab as it is: `status` (`Status`, `NodeStatus`, `AdapterStatus`, `Unleased`), `netmap`, `owners`,
   `LabWatcher`
 * its machines: `execute`, `node_names`, `namespace_of`
-* packets: `verify` the `pairs` of its matrix, `trace`, `trace_with_drops`, `ask_dhcp`, `explain`
+* packets: `verify` the `pairs` of its matrix, `trace`, `ask_dhcp`, `explain`
   (many times: `explainer`), `capture`, `watching`, `exchange_filter`
 * leases that do not come: `explain_leases`, `lease_reasons`
 * its scenario edited: `set_value`, `add_vm`, `clone_vm`, `remove_vm`, `add_forward`, `remove_forward`,
@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from netlab.lab.loading import load
     from netlab.lab.nodes import execute, namespace_of, node_names, unshare
     from netlab.lab.packets.address_owners import owners
-    from netlab.lab.packets.auditing import trace_with_drops
     from netlab.lab.packets.capturing import capture
     from netlab.lab.packets.exchanges import exchange_filter, watching
     from netlab.lab.packets.explaining import explain, explainer
@@ -128,7 +127,6 @@ __all__ = [
     "status",
     "sweep",
     "trace",
-    "trace_with_drops",
     "undone_by_signals",
     "unshare",
     "up",
@@ -156,7 +154,6 @@ _NAMES_IN = {
     "loading": ("load",),
     "nodes": ("execute", "namespace_of", "node_names", "unshare"),
     "packets.address_owners": ("owners",),
-    "packets.auditing": ("trace_with_drops",),
     "packets.capturing": ("capture",),
     "packets.exchanges": ("exchange_filter", "watching"),
     "packets.explaining": ("explain", "explainer"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.frozen import frozen
 from netlab.kernel.host.doctor import require_root
+from netlab.kernel.namespaces import netns
 from netlab.kernel.process.services import lease
 from netlab.kernel.resources.observe import observe
 from netlab.kernel.rundir import RunDirectory
@@ -77,7 +78,8 @@ def status(lab: Lab, unleased: Sequence[Unleased] = ()) -> Status:
     """
     require_root()
     run = RunDirectory(lab.name)
-    observed = observe(lab.plan, run)
+    with netns.held(lab.plan.namespaces):
+        observed = observe(lab.plan, run)
     machines = tuple(_machines(lab, run, observed))
     resources = (*observed.resources, *leftovers(lab, run))
     return Status(

@@ -54,13 +54,10 @@ def _with_terms(lab: str, topology: Topology, resources: Iterable[Resource]) -> 
         for adapter in node.adapters
         if adapter.by_dhcp
     }
-    reserved = {name: dhcp.reserved(network) for name, network in topology.networks.items()}
     for resource in resources:
         if isinstance(resource, DhcpClient):
             adapter = adapters[resource.namespace, resource.interface]
-            yield replace(
-                resource, terms=dhcp.terms(topology, adapter, reserved[adapter.network.name])
-            )
+            yield replace(resource, terms=dhcp.terms(topology, adapter))
         else:
             yield resource
 

@@ -36,6 +36,11 @@ class ArpProbe(Probe):
         return ()  # ARP does not meet the rules of the inet family.
 
     @property
+    def client_patience(self) -> float:
+        """Return 1.0: arping(8) and the kernel ask again then (RFC 4861, 10: RETRANS_TIMER is the same)."""
+        return 1.0
+
+    @property
     def over(self) -> bool:
         return False  # A second machine may answer too.
 

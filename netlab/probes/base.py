@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
+from netlab.diagnosis.evidence import ProbeConnection
 from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
 from netlab.packets.filters import PacketPattern
@@ -41,6 +42,8 @@ class Ends:
     """IPv4 address of that interface; empty if it has none."""
     wait: float = 0.0
     """Seconds that netlab's own receiver waits before it replies."""
+    bind: str = ""
+    """Source address to use; empty: the kernel's choice."""
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -79,9 +82,22 @@ class Probe(ABC):
         return 0.3 + self.ends.wait
 
     @property
+    def client_patience(self) -> float:
+        """Seconds for which the usual client waits before a person sees that it failed.
+
+        A kind of which no client is known has netlab's own patience.
+        """
+        return self.patience
+
+    @property
     def matches(self) -> tuple[str, ...]:
         """nftables matches of the probe's packets, wherever in the lab."""
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
+
+    @property
+    def connection(self) -> ProbeConnection | None:
+        """The TCP connection, if one was made."""
+        return None
 
     def note_reached(self, namespace: str) -> None:
         """Note that the probe has reached a machine, or may have: it may need time to reply."""

@@ -62,6 +62,11 @@ class DhcpProbe(Probe):
         # dnsmasq pings an address for 3 s before it offers it.
         return 3.5 if self._may_be_served and not self.answered else 0.5
 
+    @property
+    def client_patience(self) -> float:
+        """Return 3.0: busybox udhcpc, -T, the lab's client, asks again then."""
+        return 3.0
+
     def note_reached(self, namespace: str) -> None:
         self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
 

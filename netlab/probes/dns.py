@@ -76,6 +76,11 @@ class DnsProbe(Probe):
         return PacketPattern(socket.IPPROTO_UDP, ports=(_PORT,))
 
     @property
+    def client_patience(self) -> float:
+        """Return 5.0: dig(1), +time, and resolv.conf(5), timeout, ask again or elsewhere then."""
+        return 5.0
+
+    @property
     def over(self) -> bool:
         return self.answered or self.refused
 

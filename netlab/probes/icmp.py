@@ -40,7 +40,17 @@ class EchoProbe(Probe):
     def pattern(self) -> PacketPattern:
         return PacketPattern(token=self.token)
 
+    @property
+    def client_patience(self) -> float:
+        """Return 4.0: Windows' ping says `Request timed out` then (learn.microsoft.com, ping: /w).
+
+        iputils' says nothing, and waits for 10 s (ping(8): -W).
+        """
+        return 4.0
+
     def send(self) -> None:
+        if self.ends.bind:
+            self.socket.bind((self.ends.bind, 0))
         self.send_numbered(self.request, 1)
 
     def send_numbered(self, request: EchoRequest, sequence: int) -> None:

@@ -37,6 +37,11 @@ class RouteProbe(EchoProbe):
             self.send_numbered(self.request, hops)
 
     @property
+    def client_patience(self) -> float:
+        """Return 5.0, as traceroute(8) does by default: -w."""
+        return 5.0
+
+    @property
     def over(self) -> bool:
         return False  # Errors may still be under way when the first reply is there.
 

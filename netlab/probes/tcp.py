@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import socket
+import struct
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from netlab.diagnosis.evidence import ProbeConnection
 from netlab.errors import UsageError
 from netlab.messages import Message
 from netlab.packets.filters import PacketPattern
@@ -23,11 +26,14 @@ _TCP_REPAIR, _TCP_REPAIR_QUEUE, _TCP_QUEUE_SEQ = 19, 20, 21
 _SEND_QUEUE = 2
 _SPAN = 1 << 12
 """Sequence numbers that one probe may use up."""
+_RESET = (errno.ECONNRESET, errno.EPIPE)
+"""Errors of a connection that had been made."""
 _HTTP_PORT = 80
 _AT_ONCE = 16
 """Pieces that are received by one look."""
 _KEPT_BYTES = 1 << 16
 """Received bytes that are kept."""
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})", re.IGNORECASE)
 _LINES, _COLUMNS = 5, 200
 """Lines of a web server's reply, and their length, that are shown."""
 
@@ -50,10 +56,17 @@ class TcpProbe(Probe):
         """Time (monotonic clock) and data that netlab's own receiver sends back."""
         self._own_receiver = port is None
         self.port: int = self._listen() if port is None else port
-        self.connected = self.refused = False
+        self.connected = self.closed = self.refused = False
+        self._begun = False
         self.received = b""
         self.socket = self.open(ends.source, ends.family, socket.SOCK_STREAM)
         self._choose_sequence()
+
+    @property
+    def client_patience(self) -> float:
+        """Return 3.0: the SYN has been sent three times by then (RFC 6298, 2 and 5.5: 1 s, then twice as
+        long), and whoever watches curl or ssh sees that it hangs."""
+        return 3.0 + self.ends.wait
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -86,7 +99,21 @@ class TcpProbe(Probe):
 
     @property
     def over(self) -> bool:
-        return self.answered or self.refused
+        return self.answered or self.refused or self.closed
+
+    @property
+    def connection(self) -> ProbeConnection | None:
+        if not self.connected:
+            return None
+        acknowledged = self._begun and not self.closed and not self._unacknowledged()
+        return ProbeConnection(acknowledged, len(self.received), self.closed)
+
+    def _unacknowledged(self) -> int:
+        """Return the bytes that were sent and not acknowledged yet (tcp(7): SIOCOUTQ)."""
+        import fcntl
+        import termios
+
+        return int(struct.unpack("i", fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4)))[0])
 
     def send(self) -> None:
         number = self.socket.connect_ex((self.ends.to, self.port))
@@ -95,24 +122,44 @@ class TcpProbe(Probe):
 
     def poll(self) -> None:
         self._serve()
-        if not self.connected:
-            self.refused |= bool(self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
-            try:
-                self.socket.getpeername()
-            except OSError:
-                return
-            self.connected = True
-            with suppress(OSError):  # It may have been reset at once; the journey tells of that.
-                self.begin()
-        with suppress(OSError):
+        if not self.connected and not self.refused:
+            self._connect()
+        if self.connected and not self.closed:
             self._receive()
-        self.look()
+            self.look()
+
+    def _connect(self) -> None:
+        """Take in whether the connection is made, and begin on it."""
+        error = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        # Refused, it is by another error: a program has taken it, and ended it at once.
+        self.closed = error in _RESET
+        self.refused = bool(error) and not self.closed
+        self.connected = self.closed or self._has_peer()
+        if self.connected:
+            try:
+                self.begin()
+                self._begun = True
+            except OSError:
+                self.closed = True
+
+    def _has_peer(self) -> bool:
+        with suppress(OSError):
+            self.socket.getpeername()
+            return True
+        return False
 
     def _receive(self) -> None:
         """Take in what has come; only so much at once, as it may have no end."""
         for _ in range(_AT_ONCE):
-            data = self.socket.recv(1 << 16)
+            try:
+                data = self.socket.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:  # A reset: the journey tells whose.
+                self.closed = True
+                return
             if not data:
+                self.closed = True
                 self.ended()
                 return
             self.received += data[: max(_KEPT_BYTES - len(self.received), 0)]
@@ -178,11 +225,21 @@ class HttpProbe(TcpProbe):
     def __init__(self, ends: Ends, port: int | None) -> None:
         super().__init__(ends, port or _HTTP_PORT)
 
+    @property
+    def client_patience(self) -> float:
+        """Return 10.0: curl waits for ever, and people no longer than that
+        (nngroup.com/articles/response-times-3-important-limits)."""
+        return 10.0
+
     def begin(self) -> None:
         self.socket.send(f"GET / HTTP/1.0\r\nHost: {self.ends.to}\r\n\r\n".encode())
 
     def look(self) -> None:
-        """Do nothing: answered only when the page is whole."""
+        """Look whether the page is whole: a server that says how long it is may keep the connection."""
+        head, blank, body = self.received.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        if blank and length and len(body) >= int(length[1]):
+            self.ended()
 
     def ended(self) -> None:
         self.answered = self.received.startswith(b"HTTP/")

@@ -41,6 +41,11 @@ class UdpProbe(Probe):
         return int(sock.getsockname()[1])
 
     @property
+    def client_patience(self) -> float:
+        """Return 5.0, as what asks by UDP most, a resolver, waits: resolv.conf(5), timeout."""
+        return 5.0 + self.ends.wait
+
+    @property
     def pattern(self) -> PacketPattern:
         return PacketPattern(socket.IPPROTO_UDP)
 

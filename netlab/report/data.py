@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from netlab.diagnosis.decision import Decision
     from netlab.diagnosis.history import Entry
     from netlab.diagnosis.journey import Step
+    from netlab.diagnosis.second_look import SecondLook
+    from netlab.errors import Problem
     from netlab.explain.model import Explanation
     from netlab.kernel.host.doctor import Check
     from netlab.kernel.rundir import Record
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     from netlab.plan.diff import Diff
     from netlab.report.topology.graph import Graph
     from netlab.show import View
-    from netlab.trace.audit import DropAudit
-    from netlab.trace.trace import Trace
+    from netlab.trace.model import Trace
     from netlab.verify.matrix import Result
 
 
@@ -77,13 +78,19 @@ def plan(planned: Plan) -> dict[str, Any]:
     return {"lab": planned.lab, "resources": resources}
 
 
-def change(diff: Diff, lab: str, missing: Sequence[Unleased] = ()) -> dict[str, Any]:
-    """Return what a change of a running lab removes, alters and makes, as lines."""
+def change(
+    diff: Diff,
+    lab: str,
+    missing: Sequence[Unleased] = (),
+    warnings: Sequence[Problem] = (),
+) -> dict[str, Any]:
+    """Return what a change of a running lab removes, alters and makes, as lines, and new `warnings`."""
     return {
         "lab": lab,
         "removed": [str(resource) for resource in diff.removed],
         "altered": [str(new) for _, new in diff.altered],
         "created": [str(resource) for resource in diff.created],
+        "warnings": [asdict(warning) for warning in warnings],
         **unleased(missing),
     }
 
@@ -98,22 +105,23 @@ def repair(done: Repair, lab: str, missing: Sequence[Unleased]) -> dict[str, Any
     }
 
 
-TRACE_VERSION = 3
+TRACE_VERSION = 4
 """Grows when a field of `trace` changes its meaning or goes."""
 
 
-def account(traced: Trace, audit: DropAudit) -> dict[str, Any]:
-    """Return the packets that the kernel says that it dropped."""
+def _second_look(look: SecondLook) -> dict[str, Any]:
+    """Return what a second look has used."""
     return {
-        "incomplete": audit.incomplete,
+        "recorded": look.recorded,
+        "seconds": look.seconds,
         "drops": [
             {
-                "microseconds": (drop.at - traced.sent_at) / 1000,
+                "node": drop.node,
                 "reason": drop.reason,
-                "function": drop.location,
-                "interfaces": list(drop.interfaces),
+                "function": drop.function,
+                "interface": drop.interface,
             }
-            for drop in audit.drops
+            for drop in look.drops
         ],
     }
 
@@ -150,6 +158,7 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "look_at": finding.look_at,
         },
         "found": list(traced.found),
+        "second_look": _second_look(traced.second_look) if traced.second_look else None,
         "tables": _tables(traced),
     }
 

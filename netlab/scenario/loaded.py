@@ -21,7 +21,7 @@ class LoadedScenario:
     text: bytes
     topology: Topology
     warnings: tuple[Problem, ...] = ()
-    """Warnings of what works here, and would not with VMware."""
+    """Warnings of what works here, but not with VMware, or not as one may think."""
     data: Any = field(default=None, repr=False, compare=False)
     """The text's mappings, lists and words, before they are checked."""
 

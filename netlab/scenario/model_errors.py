@@ -19,8 +19,8 @@ from netlab.scenario.names import (
     DOMAIN_NAME,
     FORWARD_TARGET,
     HOST_NAME,
-    HOST_NETWORK,
     HOST_NIC_NAME,
+    LAN_NAME,
     NETWORK_NAME,
     NODE_NAME,
 )
@@ -32,7 +32,7 @@ _PATTERN_MEANING = {
     NODE_NAME: "a name is a host name label: letters, digits and hyphens, at most 63",
     NETWORK_NAME: "VMware's networks are called vmnet0, vmnet1, … vmnet255; others' names have"
     " 2 to 15 small letters, digits and hyphens",
-    HOST_NETWORK: "the host's networks are called lan, vmnet0, vmnet1, … vmnet255",
+    LAN_NAME: "a network's name has 1 to 15 small letters, digits and hyphens",
     DNS_NAME: "a server has a DNS name like www.example.com",
     DOMAIN_NAME: "a domain name is like localdomain or example.com",
     FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",

@@ -19,7 +19,6 @@ NETWORK_NAME = r"^[a-z][a-z0-9-]{0,13}[a-z0-9]$"
 VMNET_NAME = r"^vmnet(0|[1-9][0-9]{0,2})$"
 """VMware's networks; other products' have any name, or the product's: vboxnet0, virbr0."""
 
-HOST_NETWORK = r"^(lan|vmnet(0|[1-9][0-9]{0,2}))$"
 DNS_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}$"
 DOMAIN_NAME = r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z][A-Za-z0-9-]{1,62}$"
 LONGEST_NAME = 253
@@ -38,7 +37,6 @@ HOST_NAME = (
 EXAMPLES = {
     NODE_NAME: "vm1",
     NETWORK_NAME: "vmnet8",
-    HOST_NETWORK: "vmnet1",
     DNS_NAME: "www.example.com",
     DOMAIN_NAME: "localdomain",
     FORWARD_TARGET: "vm1:80",

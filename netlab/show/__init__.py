@@ -12,7 +12,9 @@ from dataclasses import replace
 from netlab.errors import UsageError
 from netlab.frozen import frozen
 from netlab.kernel.host import doctor
+from netlab.kernel.namespaces import netns
 from netlab.lab import Lab
+from netlab.plan.names import node as node_of
 from netlab.show import machines, programs
 from netlab.show.look import Look, Value, ViewRow
 from netlab.suggest import instead
@@ -48,13 +50,13 @@ def view(running: Lab, name: str, concerned: str | None = None) -> View:
     Raises UsageError for a name that the lab does not have, NeedsRoot, KernelError.
     """
     doctor.require_root()
-    look = Look(running)
-    names = [*look.nodes.values(), *running.topology.networks]
+    names = [*map(node_of, running.plan.namespaces), *running.topology.networks]
     if concerned is not None and concerned not in names:
         problem = f"the lab '{running.name}' has no node or network '{concerned}'"
         raise UsageError(problem, instead(concerned, dict.fromkeys(names)))
     columns, spare, rows = VIEWS[name]
-    return View(columns, spare, tuple(rows(look))).concerning(concerned)
+    with netns.held(running.plan.namespaces):
+        return View(columns, spare, tuple(rows(Look(running)))).concerning(concerned)
 
 
 Rows = Callable[[Look], Iterator[ViewRow]]

@@ -16,9 +16,8 @@ from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.state import sockets, spaces
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.spaces import Space
-from netlab.lab import Lab
+from netlab.lab import Lab, netmap
 from netlab.node_interface import NamespaceInterface, NodeInterface
-from netlab.plan.names import node as node_of
 from netlab.plan.resources import Lease, Service
 from netlab.scenario.topology import Adapter
 
@@ -47,8 +46,8 @@ class Look:
 
     @cached_property
     def nodes(self) -> dict[str, str]:
-        """Namespace to node or switch."""
-        return {namespace: node_of(namespace) for namespace in self.lab.plan.namespaces}
+        """Namespace to node or switch, of those that are there."""
+        return netmap(self.lab).nodes
 
     @cached_property
     def machines(self) -> dict[str, str]:
@@ -138,7 +137,7 @@ class Look:
     def services(self) -> Iterator[tuple[str, Service]]:
         """Yield every planned service, after the node on which it runs."""
         for resource in self.lab.plan.resources:
-            if isinstance(resource, Service):
+            if isinstance(resource, Service) and resource.namespace in self.nodes:
                 yield self.nodes[resource.namespace], resource
 
     def lease(self, namespace: str, interface: str) -> dict[str, str]:

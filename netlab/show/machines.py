@@ -11,6 +11,7 @@ from netlab.kernel.resources.interfaces import FALLBACK_NAMES
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
 from netlab.kernel.state.spaces import Space
 from netlab.node_interface import NamespaceInterface, NodeInterface
+from netlab.plan.names import node as node_of
 from netlab.plan.resources import DhcpClient
 from netlab.show.look import Look, Value, ViewRow
 
@@ -160,7 +161,7 @@ def fdb(look: Look) -> Iterator[ViewRow]:
                 owner = look.owner(entry.mac, look.near(switch))
                 peer = peers.get(NamespaceInterface(namespace, entry.port))
                 about = frozenset({switch, owner} - {""})
-                leads_to = look.nodes[peer.namespace] if peer else None
+                leads_to = node_of(peer.namespace) if peer else None
                 yield ViewRow((switch, entry.mac, owner or None, entry.port, leads_to), about)
 
 
@@ -189,7 +190,7 @@ def leases(look: Look) -> Iterator[ViewRow]:
 def _clients(look: Look) -> Iterator[tuple[str, str, str, dict[str, str]]]:
     """Yield node, interface, MAC and lease of every DHCP client."""
     for resource in look.lab.plan.resources:
-        if isinstance(resource, DhcpClient):
+        if isinstance(resource, DhcpClient) and resource.namespace in look.nodes:
             interfaces = look.spaces[resource.namespace].interfaces
             mac = next((nic.mac for nic in interfaces if nic.name == resource.interface), "")
             yield (

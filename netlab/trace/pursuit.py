@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from netlab.diagnosis.journey import NetworkMap
-from netlab.kernel.netlink.objects.neighbours import given_up
+from netlab.kernel.netlink.objects.neighbours import given_up, questions_of
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
 from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
-from netlab.packets.frame import Fields, decode, is_group, question_name
+from netlab.packets.frame import Fields, decode, is_about_a_mac, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import Probe
@@ -33,6 +33,9 @@ _SOON_NS = 1_500_000_000
 _LONGEST_SECONDS = 10
 """The longest waiting, besides the probe's own patience: others may send its packets again and again, or
 so much ARP that it is never read to its end."""
+
+_UNANSWERED = ("incomplete", "failed")
+"""States of a neighbour whose MAC is asked for, or was in vain."""
 
 _GLANCE = 1000
 """Frames that are read between two checks for signals and for the end of that time."""
@@ -70,7 +73,10 @@ def until_over(
             ended = patience <= 0 or all(pursuit.is_over() for pursuit in pursuits)
             if ended:  # What came after the selection too.
                 ready = list(taps)
-            if _read(ready, pursuits, begun, interruption):
+            news = _read(ready, pursuits, begun, interruption)
+            for pursuit in pursuits:
+                pursuit.ask_tables(tap.namespace for tap in taps if tap.narrowed)
+            if news:
                 last = time.monotonic()
             elif ended:
                 return
@@ -84,9 +90,17 @@ def _read(
     now, news = time.time_ns(), False
     seconds = round(max(pursuit.probe.patience for pursuit in pursuits) + _LONGEST_SECONDS)
     for tap in taps:
-        sightings = tap.sightings(now)
+        sightings, questions = tap.sightings(now), 0
         while chunk := list(islice(sightings, _GLANCE)):
             interruption.check()
+            about_macs = sum(is_about_a_mac(sighting.data) for sighting in chunk)
+            questions += about_macs
+            if (
+                questions > _MOST_ARP
+            ):  # Others ask without end; the kernel's tables tell of the probe's.
+                tap.narrow()
+            if tap.narrowed and about_macs:
+                chunk = [sighting for sighting in chunk if not is_about_a_mac(sighting.data)]
             news |= _take(chunk, pursuits)
             if time.monotonic() > begun + seconds:
                 why = Message(
@@ -121,7 +135,7 @@ class Pursuit:
         probe: Probe,
         netmap: NetworkMap,
         source: str,
-        asked_before: set[str],
+        asked_before: set[tuple[str, str]],
         pool: NamespacePool,
     ) -> None:
         self.probe = probe
@@ -135,17 +149,24 @@ class Pursuit:
         self._arp: list[Frame] = []
         self._had = {source: time.time_ns()}
         """Machines that have had the packet, and when they had it last."""
-        self._begun = time.monotonic()
-        self._questions = {(source, address) for address in asked_before}
+        self.begun = time.monotonic()
+        """When it began, by the monotonic clock."""
+        self._holding = {source}
+        """Machines that have the packet, and have not sent it on."""
+        self.asked_before = asked_before
+        """(node, address) of questions that were under way: a packet may wait for their reply too."""
+        self._questions = set(asked_before)
         """(node, address) of every ARP question."""
-        self._waited = dict.fromkeys(self._questions, self._begun)
+        self._waited = dict.fromkeys(self._questions, self.begun)
         """Questions for whose reply the probe may wait, and when each was heard first."""
         self._pairs: set[tuple[str, str]] = set()
         """(asker, target) of these, by address."""
         self._answered: set[tuple[str, str]] = set()
         self._given_up: dict[tuple[str, str], float] = {}
         """Questions that the kernel has given up, and when it is over for each."""
-        self._looked = self._begun
+        self._looked = self.begun
+        self.deadline: float | None = None
+        """When it is over, by the monotonic clock, whatever is heard; None: by silence."""
         self.unfinished = ""
         """In words, why it has not ended by itself; empty if it has."""
         self._pool = pool
@@ -167,6 +188,8 @@ class Pursuit:
     def until(self, begun: float, last: float) -> float:
         """Return when it is over if nothing is heard any more, by the monotonic clock; the `last` frame of
         any probe was heard then."""
+        if self.deadline is not None:
+            return self.deadline
         silence = last + max(self.probe.patience, last - begun)
         return max(silence, self._last_question())
 
@@ -214,7 +237,11 @@ class Pursuit:
 
     def _last_question(self) -> float:
         """Return until when the kernel may still ask for a MAC that the packet waits for."""
-        waiting = self._waited.keys() - self._answered
+        waiting = {
+            question
+            for question in self._waited.keys() - self._answered
+            if question not in self.asked_before or question[0] in self._holding
+        }
         if time.monotonic() > self._looked + _INTERRUPTION_SECONDS:
             self._look_at({node for node, _ in waiting - self._given_up.keys()})
         ends = (
@@ -222,6 +249,23 @@ class Pursuit:
             for question in waiting
         )
         return max(ends, default=0.0)
+
+    def ask_tables(self, namespaces: Iterable[str]) -> None:
+        """Take in what machines that have had the packet ask for by their tables of neighbours, in
+        namespaces where questions are not heard."""
+        for namespace in namespaces:
+            node, now = self._netmap.nodes[namespace], time.monotonic()
+            if node not in self._had:
+                continue
+            for address, state in questions_of(self._pool.netlink(namespace), now - self.begun):
+                question = (node, str(address))
+                if state in _UNANSWERED:
+                    self._questions.add(question)
+                    self._waited.setdefault(question, now)
+                elif question in self._waited:
+                    self._answered.add(question)
+                if state == "failed":
+                    self._given_up.setdefault(question, now)
 
     def _look_at(self, nodes: Iterable[str]) -> None:
         """Note the questions that these machines have given up."""
@@ -263,14 +307,21 @@ class Pursuit:
             if len(self.frames) < _MOST_FRAMES:
                 self.frames.append(Frame(sighting, packet, fields))
             if not sighting.foreign and not is_switch:
-                if node not in self._had:
-                    self.probe.note_reached(sighting.namespace)
-                self._had[node] = max(sighting.at, self._had.get(node, 0))
+                self._note_passage(node, sighting)
             return True
         if "arp.op" not in fields:
             return False
         self._arp.append(Frame(sighting, None, fields))
         return not is_switch and self._hear(node, fields, sighting)
+
+    def _note_passage(self, node: str, sighting: Sighting) -> None:
+        """Note that a machine has had a packet of the probe, or has sent it on."""
+        if node not in self._had:
+            self.probe.note_reached(sighting.namespace)
+            waiting = (question for question in self.asked_before if question[0] == node)
+            self._waited |= dict.fromkeys(waiting, time.monotonic())
+        self._had[node] = max(sighting.at, self._had.get(node, 0))
+        (self._holding.discard if sighting.outgoing else self._holding.add)(node)
 
     def forget(self) -> None:
         """Let go of ARP that nobody on the probe's way has asked for, if there is much."""

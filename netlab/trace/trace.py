@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
-from contextlib import ExitStack, closing
-from dataclasses import field, replace
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import replace
 
 from netlab.diagnosis import diagnose, drops
-from netlab.diagnosis.cause import Diagnosis
+from netlab.diagnosis.absence import cannot_send
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
@@ -15,8 +16,8 @@ from netlab.diagnosis.history import Entry, History, TableChange, dated, ended
 from netlab.diagnosis.journey import Journey, NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
 from netlab.diagnosis.tables import LabTables, probe_lookup
-from netlab.frozen import frozen
 from netlab.kernel.host.neighbours import impatient
+from netlab.kernel.host.tracepoints import Recording
 from netlab.kernel.netlink.objects import queues
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
@@ -29,10 +30,21 @@ from netlab.kernel.state.tables import KernelTable
 from netlab.node_interface import NodeInterface
 from netlab.packets import filters, protocols
 from netlab.packets.filters import ECHO_MESSAGES
-from netlab.packets.packet import Frame, Packet, Part
+from netlab.packets.packet import Packet, Part
 from netlab.probes import probe as probe_by
-from netlab.probes.base import Ends, Probe
+from netlab.probes.base import Probe
+from netlab.trace.model import Trace, TraceRequest
 from netlab.trace.pursuit import Pursuit, until_over
+from netlab.trace.second import (
+    Findings,
+    FirstLook,
+    Watch,
+    ask_anew,
+    better,
+    credible,
+    first_look,
+    without_answer,
+)
 
 _ARP_MILLISECONDS = 300
 """Between two questions while a probe is under way: a machine that answers in another's stead (proxy ARP)
@@ -42,117 +54,189 @@ _DATED = (KernelTable.NEIGHBOURS, KernelTable.FDB, KernelTable.CONNECTIONS)
 """Tables that packets themselves change."""
 
 
-@frozen
-class TraceRequest:
-    """A probe that is to be traced: from where to where, and of which kind."""
-
-    source: str
-    """Node."""
-    target: str
-    """Node, or the address if no node of the lab has it."""
-    ends: Ends
-    by: str = "icmp"
-    """The kind of probe: `tcp:80`."""
-    named: bool = True
-    """The target was called by its name; False: an address was typed, and whoever has it is meant."""
-
-
-_NOTHING = History()
-
-
-@frozen
-class Trace:
-    """A probe's journey, its end, and the evidence for it."""
-
-    request: TraceRequest
-    token: str
-    """Hexadecimal: what the probe is known by."""
-    sent_at: int
-    """Nanoseconds, by the kernel's clock: the first sighting, or when it was sent."""
-    cold: bool
-    """Some machine on the way had to ask for a MAC address first."""
-    journey: Journey
-    diagnosis: Diagnosis
-    decisions: tuple[tuple[Decision, ...], ...] = ()
-    """Entries and rules that decided each step of the journey."""
-    found: tuple[str, ...] = ()
-    """Lines that tell what the probe has learnt."""
-    frames: tuple[Frame, ...] = ()
-    """The probe's own, and ARP's, as they were seen."""
-    history: History = _NOTHING
-    names: Mapping[str, str] = field(default_factory=dict)
-    """IP or MAC address to the machine that has it."""
-
-
 def traces(
     netmap: NetworkMap,
     requests: Sequence[TraceRequest],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
 ) -> list[Trace]:
-    """Send probes, all at the same time, and follow each.
+    """Send probes, all at the same time, and follow each; those that stay unexplained are sent once more.
 
-    `netmap` has every namespace of the lab. `dhcp_complaints` returns, when the probes are over, the
-    servers whose logs say that they have no address left for a MAC address, with their words.
+    `netmap` has every namespace of the lab that is there; each probe's source is. `dhcp_complaints`
+    returns, when the probes are over, the servers whose logs say that they have no address left for a MAC
+    address, with their words.
     Raises KernelError, UsageError, Interrupted.
     """
-    with ExitStack() as stack:
-        pool = stack.enter_context(NamespacePool(len(netmap.nodes)))
+    for request in requests:
+        if request.target == request.source:
+            netmap = netmap.with_loopback(request.source)
+    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+        look.send()
+        look.wait()
+        traces = look.traces()
+    left = [number for number, trace in enumerate(traces) if trace.diagnosis.unexplained]
+    first = [_first_look(traces[number], netmap) for number in left]
+    again = second_looks(netmap, first, interruption, dhcp_complaints)
+    for number, second in zip(left, again, strict=True):
+        traces[number] = _better(traces[number], second)
+    return traces
+
+
+def second_looks(
+    netmap: NetworkMap,
+    first: Sequence[FirstLook],
+    interruption: Interruption,
+    dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+    patient: bool = True,
+) -> list[Trace]:
+    """Send probes that were not explained anew, with everything watched that may explain them; if `patient`,
+    wait for an answer as long as their usual clients do. Raises as `traces` does."""
+    if not first:
+        return []
+    requests = [look.request for look in first]
+    nodes = frozenset[str]().union(*(look.nodes for look in first))
+    ask_anew(nodes, netmap)
+    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+        watch = Watch(nodes, netmap, look.pool)
+        with watch.recorded() as recording:
+            look.send(recording)
+            look.wait()
+        traces = credible(look.traces(watch.findings()))
+        traces = [replace(trace, found=without_answer(trace)) for trace in traces]
+        waiting = [n for n, trace in enumerate(traces) if trace.diagnosis.unexplained]
+        if waiting and patient and (seconds := look.wait_as_clients_do(waiting)):
+            late = credible(look.traces(replace(watch.findings(), seconds=seconds)))
+            for number in waiting:
+                traces[number] = late[number]
+    return traces
+
+
+def _first_look(trace: Trace, netmap: NetworkMap) -> FirstLook:
+    owners = {address: (name,) for address, name in trace.names.items()}
+    return first_look(trace.request, trace.diagnosis, trace.journey, owners, netmap)
+
+
+def _better(first: Trace, second: Trace) -> Trace:
+    """Return the trace whose diagnosis says more."""
+    diagnosis = better(first.diagnosis, second)
+    shown = second if diagnosis is second.diagnosis else first
+    return replace(shown, diagnosis=diagnosis, second_look=second.second_look)
+
+
+class _Look:
+    """A context manager: probes that are under way at the same time, in a lab that is watched."""
+
+    def __init__(
+        self,
+        netmap: NetworkMap,
+        requests: Sequence[TraceRequest],
+        interruption: Interruption,
+        dhcp_complaints: Callable[[str], Mapping[str, str]],
+    ) -> None:
+        """Nothing is opened before the block begins."""
+        self._netmap, self._requests = netmap, requests
+        self._interruption, self._dhcp_complaints = interruption, dhcp_complaints
+        self._hits: list[Hit] = []
+        self._changes: list[TableChange] = []
+
+    def __enter__(self) -> _Look:
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        netmap, requests = self._netmap, self._requests
+        self.pool = stack.enter_context(NamespacePool(len(netmap.nodes)))
         probes = [
             stack.enter_context(closing(probe_by(request.by, request.ends))) for request in requests
         ]
-        events = stack.enter_context(TableMonitor(list(netmap.nodes)))
+        self._events = stack.enter_context(TableMonitor(list(netmap.nodes)))
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in request.ends.to for request in requests)
         # Several are of one kind, and want the same.
-        program = filters.probe_filter(probes[0].pattern)
-        observer = stack.enter_context(
-            LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program)
+        pattern = probes[0].pattern
+        program = filters.probe_filter(pattern)
+        is_arp = requests[0].by == "arp"
+        spare = b"" if is_arp else filters.probe_filter(pattern, questions=False)
+        self._observer = stack.enter_context(
+            LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program, spare=spare)
         )
-        events.changes()
-        start = _entries(events, netmap)
-        slowed = _is_slowed(events, netmap)
-        if not slowed:
+        self._events.changes()
+        self._start = _entries(self._events, netmap)
+        self._slowed = _is_slowed(self._events, netmap)
+        if not self._slowed:
             machines = [
                 namespace for namespace, node in netmap.nodes.items() if node not in netmap.switches
             ]
             stack.enter_context(impatient(machines, _ARP_MILLISECONDS, is_ipv6))
-        pursuits = [
-            Pursuit(probe, netmap, request.source, _asked_before(start, request.source), pool)
+        self._pursuits = [
+            Pursuit(probe, netmap, request.source, _asked_before(self._start), self.pool)
             for probe, request in zip(probes, requests, strict=True)
         ]
-        for pursuit in pursuits:
-            for namespace in netmap.nodes if slowed else ():
+
+    def send(self, recording: Recording | None = None) -> None:
+        """Send the probes; a recording learns when."""
+        for pursuit in self._pursuits:
+            for namespace in self._netmap.nodes if self._slowed else ():
                 pursuit.probe.note_reached(namespace)
-            pursuit.send()
-        sent = [pursuit for pursuit in pursuits if pursuit.error is None]
-        until_over(observer.taps, sent, interruption)
-        hits, watched = observer.hits(), observer.watched
-        changes, missed = _changes(events, netmap)
-        tables = LabTables.read(netmap, events.rows, tuple(KernelTable), pool)
-        tables = replace(tables, ended=ended(changes))
-        lab_evidence = observer.evidence(tables)
-        macs = {request.ends.mac for request in requests}
-        complaints = {mac: dhcp_complaints(mac) for mac in macs}
+            with recording.sending() if recording else nullcontext():
+                pursuit.send()
+
+    def wait(self) -> None:
+        """Wait until each probe has its reply, or nothing more comes. Raises Interrupted."""
+        sent = [pursuit for pursuit in self._pursuits if pursuit.error is None]
+        until_over(self._observer.taps, sent, self._interruption)
+
+    def wait_as_clients_do(self, numbers: Sequence[int]) -> float:
+        """Wait for these probes on as long as their usual clients do; return how many seconds that is, from
+        sending on. Raises Interrupted."""
+        sent = [self._pursuits[n] for n in numbers if self._pursuits[n].error is None]
+        seconds = max((pursuit.probe.client_patience for pursuit in sent), default=0.0)
+        for pursuit in sent:
+            pursuit.deadline = pursuit.begun + seconds
+        until_over(self._observer.taps, sent, self._interruption)
+        return seconds
+
+    def traces(self, findings: Findings | None = None) -> list[Trace]:
+        """Return the traces of the probes, which are over; with what a second look has found."""
+        netmap, pool = self._netmap, self.pool
+        self._hits += self._observer.hits()
+        self._changes += _changes(self._events, netmap)
+        tables = LabTables.read(netmap, self._events.rows, tuple(KernelTable), pool)
+        tables = replace(tables, ended=ended(self._changes))
+        lab_evidence = self._observer.evidence(tables)
+        macs = {request.ends.mac for request in self._requests}
+        complaints = {mac: self._dhcp_complaints(mac) for mac in macs}
         return [
             _trace(
                 request,
                 pursuit,
-                hits,
-                watched,
-                start,
-                changes,
+                self._hits,
+                self._observer.watched,
+                self._start,
+                self._changes,
                 tables,
                 replace(
                     lab_evidence,
-                    lost=lab_evidence.lost + missed + pursuit.probe.lost,
+                    lost=lab_evidence.lost + pursuit.probe.lost,
                     unfinished=pursuit.unfinished,
                     no_address_left=complaints[request.ends.mac],
                 ),
+                findings,
             )
-            for request, pursuit in zip(requests, pursuits, strict=True)
+            for request, pursuit in zip(self._requests, self._pursuits, strict=True)
         ]
+
+
+def unsent(request: TraceRequest) -> Trace:
+    """Return the trace of a probe of a machine that is gone: nobody sends it."""
+    diagnosis = cannot_send(request.source)
+    return Trace(request, "", time.time_ns(), False, Journey((), ()), diagnosis)
 
 
 def _trace(
@@ -164,6 +248,7 @@ def _trace(
     changes: Sequence[TableChange],
     tables: LabTables,
     lab_evidence: LabEvidence,
+    findings: Findings | None,
 ) -> Trace:
     """Return the trace of a probe that is over."""
     netmap, probe = tables.netmap, pursuit.probe
@@ -182,6 +267,7 @@ def _trace(
     needed = _needed(pursuit, hops, request)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, netmap, marked)
+    look = findings.of(frames, journey, tables, request) if findings else None
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
@@ -198,14 +284,17 @@ def _trace(
         gathered(ends, tables, journey.only(probe.decides), unanswered),
         lab=lab_evidence,
         answered=probe.answered,
+        connection=probe.connection,
         send_error=pursuit.error,
         drops=_drops(hits, probe, tables),
         silenced=drops.silenced(drops.unheard(hits), hops, tables),
         forgotten=frozenset(
-            step.node
+            part
             for step in journey.of(Part.REQUEST)
-            if step.rewrites and tables.has_forgotten(step, past)
+            if step.rewrites
+            for part in tables.forgetters(step, past)
         ),
+        second_look=look,
     )
     names = tables.names_along(journey)
     return Trace(
@@ -220,6 +309,7 @@ def _trace(
         tuple(frames),
         History(start, dated(changes, frames, netmap.nodes)),
         names,
+        look,
     )
 
 
@@ -264,16 +354,14 @@ def _is_slowed(events: TableMonitor, netmap: NetworkMap) -> bool:
     )
 
 
-def _changes(events: TableMonitor, netmap: NetworkMap) -> tuple[list[TableChange], int]:
-    """Return what the tables have learnt and forgotten, and how often changes were lost."""
-    changes, lost = [], 0
-    for event in events.changes():
-        if isinstance(event, Lost):
-            lost += 1
-        elif isinstance(event.row, Neighbour | FdbEntry | Connection):
-            entry = Entry(netmap.nodes[event.namespace], event.row)
-            changes.append(TableChange(event.at, event.what.value, entry))
-    return changes, lost
+def _changes(events: TableMonitor, netmap: NetworkMap) -> list[TableChange]:
+    """Return what the tables have learnt and forgotten. Where much happens, the kernel loses some of it, and
+    the tables were read anew: no proof rests on a change that was not seen."""
+    return [
+        TableChange(event.at, event.what.value, Entry(netmap.nodes[event.namespace], event.row))
+        for event in events.changes()
+        if not isinstance(event, Lost) and isinstance(event.row, Neighbour | FdbEntry | Connection)
+    ]
 
 
 def _needed(
@@ -284,19 +372,18 @@ def _needed(
 
     A machine may ask for somebody else at the same time, on behalf of other traffic.
     """
-    if request.by.startswith("dns"):  # A relay asks whomever it likes.
-        return set(pursuit.asked())
-    return pursuit.asked().keys() & hops
+    needed = pursuit.asked().keys() & hops
+    if request.by.startswith("dns"):  # A relay asks whomever it likes, and then.
+        needed |= pursuit.asked().keys() - pursuit.asked_before
+    return needed
 
 
-def _asked_before(start: Iterable[Entry], source: str) -> set[str]:
-    """Return the addresses for which the source has asked already, and not been answered yet."""
+def _asked_before(start: Iterable[Entry]) -> set[tuple[str, str]]:
+    """Return (node, address) of the questions that had been asked already, and not been answered yet."""
     return {
-        str(entry.row.address)
+        (entry.node, str(entry.row.address))
         for entry in start
-        if entry.node == source
-        and isinstance(entry.row, Neighbour)
-        and entry.row.state == "incomplete"
+        if isinstance(entry.row, Neighbour) and entry.row.state == "incomplete"
     }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv6Interface
 
+from netlab.diagnosis import phrases
+from netlab.diagnosis.absence import cannot_send
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
@@ -34,6 +36,8 @@ class MatrixInput:
     namespaces: Mapping[str, str]
     """Node to namespace, of every node."""
     addresses: Mapping[Family, AdapterAddresses]
+    gone: Collection[str] = ()
+    """Nodes whose namespace is gone; the addresses are those that they had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,12 @@ def _measure(
         for adapter in node.adapters
         for address in _ips_of(adapter, ips)
     }
-    planned = [_probe(expectation, ips, inputs.namespaces) for expectation in expectations]
+    planned = [
+        _unsent(expectation.source.node.name)
+        if expectation.source.node.name in inputs.gone
+        else _probe(expectation, ips, inputs.namespaces)
+        for expectation in expectations
+    ]
     probes = [probe for probe in planned if isinstance(probe, PairProbe)]
     outcomes = iter(rounds.run(probes, progress, netmap, interruption, inputs.namespaces.values()))
     for expectation, probe in zip(expectations, planned, strict=True):
@@ -130,6 +139,8 @@ def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -
         return None
     if outcome.verdict is Verdict.ANSWERED or outcome.arrived:
         return Message("expected blocked, but {why}", why=outcome.why)
+    if not outcome.source_sends:
+        return Message("expected blocked, but the source sends nothing: {why}", why=outcome.why)
     return None
 
 
@@ -167,6 +178,13 @@ def _probe(
         mute=not any(adapter.speaks for adapter in source.node.adapters),
         direct=to.network.segment in source.node.segments,
     )
+
+
+def _unsent(source: str) -> Outcome:
+    """Return the outcome of a probe of a machine that is gone."""
+    diagnosis = cannot_send(source)
+    why = phrases.where_and_why(diagnosis)
+    return Outcome(diagnosis.verdict, why, at=source, cause=diagnosis.cause)
 
 
 def _silent(adapter: Adapter) -> Outcome:

@@ -10,8 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netlab.diagnosis import phrases
-from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
 from netlab.kernel.host.neighbours import impatient, room
@@ -26,11 +25,12 @@ from netlab.packets.icmp_socket import IcmpSocket, sockaddr
 from netlab.packets.packet import Part
 from netlab.verify.batches import PairProbe, batches, needed, pairs
 from netlab.verify.io import EchoSockets
+from netlab.verify.results import PairResult, with_diagnosis
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from netlab.verify.unanswered import LossAnalyzer
+    from netlab.verify.unanswered import Loss, LossAnalyzer
 
 _QUIET_SECONDS = 0.2
 """Silence that ends a batch; on a slow machine, as long as everything from sending on took."""
@@ -77,8 +77,9 @@ def run(
 
     With `netmap`, every namespace of the lab is watched, and the outcome of an unanswered probe says where
     and why it was dropped; without, only what reached its ends is known. A probe of which the first try
-    proved nothing is sent once more, with longer times, if it was watched or the machine ran short of
-    something meanwhile. Neighbours that machines `between` the ends learn take up room too.
+    proved nothing is sent once more: with longer times if the machine ran short of something meanwhile, and
+    if it was watched, with everything that may explain it (`netlab.trace`). Neighbours that machines
+    `between` the ends learn take up room too.
     Raises Interrupted.
     """
     if not probes:  # Nobody has an address of this family.
@@ -86,18 +87,22 @@ def run(
     request = icmp.EchoRequest(is_ipv6=probes[0].is_ipv6)
     stop, overload = interruption or Interruption(), OverloadMonitor()
     ends = (end for probe in probes for end in (probe.source, probe.target))
-    existing = (namespace for namespace in between if netns.inode(namespace))
-    namespaces = sorted({*ends, *existing, *(netmap.nodes if netmap else ())})
-    outcomes = _round(probes, request, namespaces, progress, netmap, 1.0, stop)
-    unknown = [n for n, outcome in enumerate(outcomes) if outcome.verdict is Verdict.UNKNOWN]
-    if unknown and (netmap or overload.since()):
+    looked_at = {*ends, *between, *(netmap.nodes if netmap else ())}
+    namespaces = sorted(filter(netns.is_there, looked_at))
+    measured = _round(probes, request, namespaces, progress, netmap, 1.0, stop)
+    unknown = [n for n, end in enumerate(measured) if end.outcome.verdict is Verdict.UNKNOWN]
+    if unknown and overload.since():
         retried = [probes[n] for n in unknown]
         again = _round(
             retried, request, namespaces, lambda done: None, netmap, _RETRY_SLOWNESS, stop
         )
-        for n, outcome in zip(unknown, again, strict=True):
-            outcomes[n] = outcome
-    return outcomes
+        for n, anew in zip(unknown, again, strict=True):
+            measured[n] = anew
+    if netmap and any(end.is_unexplained for end in measured):
+        from netlab.verify.second import looked_again  # Most labs need it never.
+
+        return looked_again(probes, measured, netmap, stop)
+    return [end.outcome for end in measured]
 
 
 def _round(
@@ -108,12 +113,12 @@ def _round(
     netmap: NetworkMap | None,
     slowness: float,
     interruption: Interruption,
-) -> list[Outcome]:
+) -> list[PairResult]:
     evidence: dict[int, EchoSightings] = {}
     # A fresh identifier for each: a NAT entry of an earlier probe must not carry this one.
     identifier = secrets.randbelow(1 << 16)
     with ExitStack() as stack:
-        ends = {end for probe in probes for end in (probe.source, probe.target)}
+        ends = {end for probe in probes for end in (probe.source, probe.target)} & {*namespaces}
         pool = stack.enter_context(NamespacePool(5 * len(namespaces)))
         is_ipv6 = any(probe.is_ipv6 for probe in probes)
         stack.enter_context(impatient(namespaces, int(_ARP_MILLISECONDS * slowness), is_ipv6))
@@ -143,11 +148,14 @@ def _round(
                 direct = all(probe.direct for probe in batch_probes)
                 forget(batch.ends if direct else namespaces)
             progress(len(chosen))
-        diagnoses = analyzer.diagnoses() if analyzer else {}
+        losses = analyzer.losses() if analyzer else {}
     sending = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in sending
-    return [_outcome(probe, evidence[n], diagnoses.get(n)) for n, probe in enumerate(probes)]
+    return [
+        PairResult(_outcome(probe, evidence[n], losses.get(n)), losses.get(n))
+        for n, probe in enumerate(probes)
+    ]
 
 
 def _free() -> int:
@@ -164,24 +172,15 @@ def _open_analyzer(
     return stack.enter_context(LossAnalyzer(netmap, is_ipv6, soon))
 
 
-def _outcome(probe: PairProbe, evidence: EchoSightings, diagnosis: Diagnosis | None) -> Outcome:
+def _outcome(probe: PairProbe, evidence: EchoSightings, loss: Loss | None) -> Outcome:
     """Combine what the ends have seen with what became of the probe between them."""
     outcome = outcome_of(evidence)
-    if diagnosis is None or diagnosis.verdict is Verdict.ANSWERED:
+    if loss is None or loss.diagnosis.verdict is Verdict.ANSWERED:
         return outcome
+    diagnosis = loss.diagnosis
     can_send = probe.mute or evidence.left or evidence.source_could_send
-    if diagnosis.cause in _SOURCE_FAULTS and not can_send:
-        why = Message(
-            "nothing leaves the source: {evidence} ({cause})",
-            evidence=diagnosis.evidence,
-            cause=diagnosis.cause,
-        )
-        return replace(
-            outcome, verdict=Verdict.UNKNOWN, why=why, at=diagnosis.at, cause=diagnosis.cause
-        )
-    why = phrases.where_and_why(diagnosis)
-    return replace(
-        outcome, verdict=diagnosis.verdict, why=why, at=diagnosis.at, cause=diagnosis.cause
+    return with_diagnosis(
+        replace(outcome, source_sends=can_send or diagnosis.cause not in _SOURCE_FAULTS), diagnosis
     )
 
 
@@ -204,7 +203,13 @@ class _Batch:
         self.analyzer = sockets.analyzer
         self.first_identifier = first_identifier
         self.slowness = slowness
-        self.ends = {end for probe in probes for end in (probe.source, probe.target)}
+        self.ends = {
+            end
+            for probe in probes
+            for end in (probe.source, probe.target)
+            if end in sockets.icmp_sockets
+        }
+        """Namespaces; the target's may be gone."""
         self.tokens = [secrets.token_bytes(icmp.TOKEN_BYTES) for _ in probes]
         self.index = {token: number for number, token in enumerate(self.tokens)}
         self.evidence = [EchoSightings() for _ in probes]
@@ -253,12 +258,15 @@ class _Batch:
         )
 
     def keep_unanswered(self, analyzer: LossAnalyzer, numbers: Sequence[int]) -> None:
-        """Have the analyzer keep what was seen of unanswered probes; `numbers` are their names."""
+        """Have the analyzer keep what was seen of probes that were not answered, or of which a rule has
+        dropped the reply; `numbers` are their names."""
         from netlab.verify.unanswered import UnansweredProbe
 
+        dropped = analyzer.dropped_replies()
         for n, (probe, evidence) in enumerate(zip(self.probes, self.evidence, strict=True)):
             complete = not evidence.sightings_lost and not evidence.shortage
-            if complete and outcome_of(evidence).verdict is not Verdict.ANSWERED:
+            answered = outcome_of(evidence).verdict is Verdict.ANSWERED
+            if complete and (not answered or self.tokens[n] in dropped):
                 ends = (probe.source, probe.target, probe.to)
                 case = UnansweredProbe(
                     self.tokens[n], *ends, evidence.send_error, evidence.answered
@@ -375,4 +383,5 @@ class _Batch:
     def _count_losses(self) -> None:
         lost = {name: self.sockets.icmp_sockets[name].lost() for name in self.ends}
         for probe, evidence in zip(self.probes, self.evidence, strict=True):
-            evidence.sightings_lost = lost[probe.source] + lost[probe.target]
+            evidence.sightings_lost = lost[probe.source] + lost.get(probe.target, 0)
+            evidence.target_gone = probe.target not in lost

@@ -15,32 +15,31 @@ from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
-from netlab.diagnosis.journey import NetworkMap, follow, marks
+from netlab.diagnosis.journey import Journey, NetworkMap, follow, marks
 from netlab.diagnosis.observer import LabObserver
 from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
+from netlab.kernel.netlink.objects.neighbours import given_up_within
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.nftrace import Hit, RuleTrace
 from netlab.kernel.state.spaces import rows as read_rows
-from netlab.kernel.state.tables import KernelTable
+from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.packets import icmp, protocols
-from netlab.packets.frame import Fields, decode
+from netlab.packets.frame import Fields, decode, is_about_a_mac
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import with_errors
 from netlab.probes.icmp import echo
 
-_ARP = b"\x08\x06"
-_IPV6 = b"\x86\xdd"
 _ETHERNET_BYTES = 14
 _VERSION_6, _IPV6_BYTES = b"\x60", 40
-_NEIGHBOURS = (b"\x87", b"\x88")
-"""Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """The mark stands behind the ICMP header and the token."""
 _REPLY = "reply"
+_MOST_QUESTIONS = 2_000
+"""Questions for MAC addresses, and replies, that are kept of one look at a tap."""
 _TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES, KernelTable.ROUTES)
 
 
@@ -57,6 +56,18 @@ class UnansweredProbe:
     send_error: int | None
     answered: bool
     """A reply has come, though not the target's."""
+
+
+@frozen
+class Loss:
+    """A probe that was not answered: its diagnosis, and what a second look needs."""
+
+    diagnosis: Diagnosis
+    journey: Journey
+    owners: Mapping[str, frozenset[str]]
+    """IP or MAC address to the nodes that have it."""
+    asked: str
+    """The address that was asked for in vain where the probe ended; empty if there is none."""
 
 
 class LossAnalyzer:
@@ -82,6 +93,11 @@ class LossAnalyzer:
         self._marked: dict[bytes, list[Hit]] = {}
         self._neighbour_drops: list[Hit] = []
         self._kept: dict[int, ProbeEvidence] = {}
+        self._begun = time.monotonic()
+        self._late: dict[tuple[str, KernelTable], Sequence[TableRow]] = {}
+        """Tables that are read for the present batch only, by namespace."""
+        self._given_up: dict[str, set[str]] = {}
+        """Node to the addresses that it has given up asking for in the present batch."""
         self._unsettled: dict[int, tuple[bytes, set[tuple[str, str]]]] = {}
         """Probe kept of the present batch to its token and each (node, address) that it needs."""
 
@@ -106,6 +122,7 @@ class LossAnalyzer:
         self._sightings = {token: [] for token in tokens}
         self._arp_sightings, self._requested, self._replied = [], set(), set()
         self._last_packet, self._waiting_since, self._marked = {}, {}, {}
+        self._begun, self._late, self._given_up = time.monotonic(), {}, {}
         for trace in self._observer.rules:
             trace.forget()
 
@@ -117,10 +134,14 @@ class LossAnalyzer:
         """Take in what was seen until now, or what rules have met; return whether it is of the batch."""
         if isinstance(watcher, RuleTrace):
             return self._take_hits(watcher)
-        concerned = False
+        concerned, questions = False, 0
         for sighting in watcher.sightings(time.time_ns()):
-            if _is_arp(sighting.data):
-                self._arp_sightings.append(sighting)
+            if is_about_a_mac(sighting.data):
+                questions += 1
+                if questions < _MOST_QUESTIONS:
+                    self._arp_sightings.append(sighting)
+                else:  # Others ask without end; the kernel's tables tell of the batch's.
+                    watcher.narrow()
             elif (
                 sightings := self._sightings.get(icmp.token_of(sighting.data) or b"")
             ) is not None:
@@ -137,7 +158,8 @@ class LossAnalyzer:
         """
         self._read_arp()
         waiting = (at for key, at in self._waiting_since.items() if key not in self._replied)
-        return max(waiting, default=-math.inf)
+        unheard = self._begun if self._observer.deaf else -math.inf
+        return max(waiting, default=unheard)
 
     def keep(self, number: int, probe: UnansweredProbe) -> None:
         """Keep an unanswered probe of the batch that is over; `diagnoses` will have its number."""
@@ -163,14 +185,27 @@ class LossAnalyzer:
         )
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        ends = ProbeEnds(source, nodes[probe.target], probe.to, first=first)
+        target = self._netmap.node_of(probe.target)
+        ends = ProbeEnds(source, target, probe.to, first=first)
         self._kept[number] = replace(
             gathered(ends, self._tables, journey, unanswered),
             send_error=probe.send_error,
             answered=probe.answered,
         )
 
-    def diagnoses(self) -> dict[int, Diagnosis]:
+    def dropped_replies(self) -> set[bytes]:
+        """Return the tokens of the batch's probes of which a machine's rule has dropped a reply."""
+        for trace in self._observer.rules:
+            self._take_hits(trace)
+        return {
+            token
+            for token, hits in self._drops.items()
+            for hit in hits
+            if self._netmap.nodes[hit.namespace] not in self._netmap.switches
+            and _echo(hit)[0] is Part.REPLY
+        }
+
+    def losses(self) -> dict[int, Loss]:
         """Return what became of each probe that was kept, by its number."""
         self._note_drops()
         if not self._kept:
@@ -180,7 +215,15 @@ class LossAnalyzer:
             number: diagnose.diagnose(replace(evidence, lab=lab_evidence))
             for number, evidence in self._kept.items()
         }
-        return _credible(diagnoses, lab_evidence.counts)
+        return {
+            number: Loss(
+                diagnosis,
+                self._kept[number].journey,
+                lab_evidence.owners,
+                self._kept[number].unanswered.get(diagnosis.at, ""),
+            )
+            for number, diagnosis in _credible(diagnoses, lab_evidence.counts).items()
+        }
 
     def _take_hits(self, trace: RuleTrace) -> bool:
         """Take in the rules that packets have met; return whether a probe was among them."""
@@ -238,23 +281,41 @@ class LossAnalyzer:
     def _unanswered(self, node: str, hops: set[str]) -> dict[str, str]:
         """Return the node and the address that it asks for in vain, if a packet or its reply waits for it."""
         requests = {(node, hop) for hop in hops} & self._requested
-        return dict(sorted(requests - self._replied)[:1])
+        unanswered = requests - self._replied
+        if hops and not unanswered:  # It may have asked already, before the batch.
+            unanswered = {(node, hop) for hop in hops & self._given_up_by(node)}
+        return dict(sorted(unanswered)[:1])
+
+    def _given_up_by(self, node: str) -> set[str]:
+        """Return the addresses that a node has given up asking for in the present batch."""
+        if node not in self._given_up:
+            netlink = self._pool.netlink(self._namespaces[node])
+            seconds = time.monotonic() - self._begun
+            self._given_up[node] = set(map(str, given_up_within(netlink, seconds)))
+        return self._given_up[node]
+
+    @cached_property
+    def _namespaces(self) -> dict[str, str]:
+        return {node: namespace for namespace, node in self._netmap.nodes.items()}
 
     @cached_property
     def _tables(self) -> LabTables:
         rows = read_rows(self._netmap.nodes, _TABLES)
-        return LabTables.read(
-            self._netmap, lambda node, table: rows[node, table], _TABLES, self._pool
-        )
+
+        def read(namespace: str, table: KernelTable) -> Sequence[TableRow]:
+            key = namespace, table
+            if key in rows:
+                return rows[key]
+            if key not in self._late:
+                self._late |= read_rows([namespace], [table])
+            return self._late[key]
+
+        return LabTables.read(self._netmap, read, _TABLES, self._pool)
 
 
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
     fields = decode(sighting.data, sighting.length)
     return with_errors(echo, fields), fields
-
-
-def _is_arp(frame: bytes) -> bool:
-    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54:55] in _NEIGHBOURS)
 
 
 def _echo(hit: Hit) -> tuple[Part | None, bytes]:

@@ -346,6 +346,18 @@ def test_a_warning_about_what_was_typed_has_no_place_either(nat):
     assert "nat.yaml:" not in done.stderr
 
 
+def test_a_change_tells_the_warnings_that_are_new(nat):
+    change = ("set", "vmnet8", "subnet=192.168.0.0/16", "--dry-run")
+    what = "vmnet8's 192.168.0.0/16 overlaps with the LAN's 192.168.1.0/24: host sends 192.168.1.0/24 by eth0"
+    assert what in netlab(*change).stderr
+    warned = [
+        warning["what"] for warning in json.loads(netlab(*change, "--json").stdout)["warnings"]
+    ]
+    assert [text.startswith(what) for text in warned] == [True]
+    harmless = netlab("set", "vmnet8", "subnet=10.7.0.0/24", "--dry-run", "--json")
+    assert json.loads(harmless.stdout)["warnings"] == []
+
+
 def test_the_name_of_a_server_is_a_destination(nat):
     traced = json.loads(netlab("trace", "vm1", "www.example.com", "--json").stdout)
     assert traced["verdict"]["verdict"] == "answered"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netlab import lab
 from netlab.explain.model import Explanation
 from netlab.packets.packet import Part
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 
 def predicted(explanation: Explanation) -> tuple:

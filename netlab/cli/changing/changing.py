@@ -21,7 +21,8 @@ def carry_out(output: Output, running: lab.Lab, source: LoadedScenario, dry_run:
     """Bring a lab to a scenario and print the change; with `dry_run`, only print it."""
     # `up` has given these; line numbers may have changed.
     given = {warning.what for warning in running.source.warnings}
-    output.warn(warning for warning in source.warnings if warning.what not in given)
+    fresh = [warning for warning in source.warnings if warning.what not in given]
+    output.warn(fresh)
     unleased: list[lab.Unleased] = []
     target, difference = lab.change(running, source)
     if dry_run:
@@ -31,6 +32,6 @@ def carry_out(output: Output, running: lab.Lab, source: LoadedScenario, dry_run:
             lab.apply_change(running, target, difference, progress, unleased.append)
     output.warn(unleased)
     output.result(
-        report.data.change(difference, running.name, unleased),
+        report.data.change(difference, running.name, unleased, fresh),
         lambda: report.text.change(difference, done=not dry_run),
     )

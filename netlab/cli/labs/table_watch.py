@@ -51,7 +51,7 @@ def _views(watcher: lab.LabWatcher, name: str, subject: str | None) -> Iterator[
     while not watcher.ended:
         running = watcher.current()
         try:
-            with TableMonitor(running.plan.namespaces) as events:
+            with TableMonitor(list(lab.netmap(running).nodes)) as events:
                 while not watcher.ended and watcher.current() is running:
                     shown = view(running, name, subject)
                     since = time.monotonic()

@@ -11,7 +11,7 @@ from netlab.errors import UsageError
 from netlab.messages import translator
 
 if TYPE_CHECKING:
-    from netlab.trace.trace import Trace
+    from netlab.trace.model import Trace
 
 _NO_MORE = "q"
 

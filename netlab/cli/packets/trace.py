@@ -34,8 +34,7 @@ from netlab.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from netlab.trace.audit import DropAudit
-    from netlab.trace.trace import Trace
+    from netlab.trace.model import Trace
 
 _ALL_STEPS = "all"
 _NO_ANSWER = 1
@@ -125,9 +124,6 @@ def _table(summaries: Mapping[str, str]) -> str:
     metavar="FILE",
     help="Also write a page that steps through the journey, or through both.",
 )
-@click.option(
-    "--audit", is_flag=True, help="Add what the kernel's tracepoints say; changes no verdict."
-)
 @language_option
 @json_option
 @pass_output
@@ -147,7 +143,6 @@ def trace(
     mermaid: bool,
     file: str | None,
     html: str | None,
-    audit: bool,
     language: str,
 ) -> int:
     """Send one packet, and say where it went, or where and why it was dropped.
@@ -167,18 +162,13 @@ def trace(
         "--mermaid": mermaid,
         comparison or "--compare": comparison is not None,
     }
-    additions = {"--json": output.json, "--pcapng": file is not None, "--audit": audit}
+    additions = {"--json": output.json, "--pcapng": file is not None}
     _refuse_two(views, additions)
     _check_files(file, html, {**views, "--json": output.json})
     number = _step_number(fields)
     _check_wait(by, wait)
     running = lab.attach(lab.find_lab(lab_name))
-    question = (source, target, by, wait or 0.0)
-    account = None
-    if audit:
-        traced, account = lab.trace_with_drops(running, *question)
-    else:
-        traced = lab.trace(running, *question)
+    traced = lab.trace(running, source, target, by, wait or 0.0)
     if comparison:
         second_lab = lab.attach(lab.find_lab(other_lab)) if other_lab else running
         second = lab.trace(
@@ -203,12 +193,10 @@ def trace(
         if predict:
             ask(traced, language)
         document = report.data.trace(traced, running.name)
-        if account:
-            document["audit"] = report.data.account(traced, account)
         to_stderr = file == STDOUT
 
         def text() -> RenderableType:
-            return _journey(traced, account, reply, language, to_stderr)
+            return _journey(traced, reply, language, to_stderr)
 
         if to_stderr:
             show(text(), to_stderr=True)
@@ -217,16 +205,12 @@ def trace(
     return _code(traced)
 
 
-def _journey(
-    traced: Trace, account: DropAudit | None, reply: bool, language: str, to_stderr: bool
-) -> RenderableType:
+def _journey(traced: Trace, reply: bool, language: str, to_stderr: bool) -> RenderableType:
     width = report.steps.WIDTH
     terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
     if terminal:
         width = min(width, shutil.get_terminal_size().columns)
-    return report.steps.journey(
-        traced, reply, language, account=account, hint=terminal, width=width
-    )
+    return report.steps.journey(traced, reply, language, hint=terminal, width=width)
 
 
 def _code(*traces: Trace) -> int:
@@ -244,8 +228,6 @@ def _refuse_two(views: Mapping[str, bool], additions: Mapping[str, bool]) -> Non
     view = chosen[0]
     if additions["--json"] and not view.startswith("--compare"):
         raise UsageError(f"{view} and --json exclude each other", "--json has every field")
-    if additions["--audit"] and view != "--predict":
-        raise UsageError(f"{view} shows no verdict that --audit could add to", "leave one out")
     if additions["--pcapng"] and view.startswith("--compare"):
         raise UsageError("--pcapng writes one journey", f"leave out {view}")
 

@@ -33,6 +33,8 @@ class Capacity:
     """Bytes."""
     neighbours: int | None
     """IP addresses whose MAC address the kernel remembers, in all namespaces together."""
+    neighbours_taken: int = 0
+    """Those that it remembers already, whoever asked for them."""
 
 
 def require_room(plan: Plan) -> None:
@@ -74,12 +76,18 @@ def shortages(plan: Plan, room: Capacity) -> Iterator[SystemRefused]:
 def bottlenecks(plan: Plan, room: Capacity) -> Iterator[str]:
     """Yield a sentence about each resource that does not suffice for all machines at once."""
     required = _NEIGHBOURS_EACH * len(plan.namespaces)
-    if room.neighbours is not None and room.neighbours < required:
-        yield (
-            f"the kernel remembers {room.neighbours:,} neighbours, and all machines talking at once"
-            f" would need {required:,}: some would wait. `verify` takes that into account; for"
-            f" programs of yours: sysctl -w net.ipv4.neigh.default.gc_thresh3={4 * required}"
-        )
+    if room.neighbours is None or room.neighbours - room.neighbours_taken >= required:
+        return
+    if room.neighbours < required:
+        taken, remedy = "", 4 * required
+    else:
+        taken = f", {room.neighbours_taken:,} of them for others already"
+        remedy = room.neighbours + 4 * required
+    yield (
+        f"the kernel remembers {room.neighbours:,} neighbours{taken}, and all machines talking at once"
+        f" would need {required:,}: some would wait. `verify` takes that into account; for"
+        f" programs of yours: sysctl -w net.ipv4.neigh.default.gc_thresh3={remedy}"
+    )
 
 
 def _programs(plan: Plan) -> int:
@@ -93,6 +101,7 @@ def _measure() -> Capacity:
         min((*_processes_left(),), default=None),
         _free_memory(),
         neighbours.limit(),
+        neighbours.taken(),
     )
 
 

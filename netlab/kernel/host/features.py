@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 from netlab.errors import KernelError, Missing
-from netlab.kernel.host.tracepoints import audit
+from netlab.kernel.host.tracepoints import recording
 from netlab.kernel.ipv6 import require
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink import namespaces
@@ -104,7 +104,7 @@ def netem() -> None:
 
 def tracepoints() -> None:
     """Record the kernel's drops in a separate buffer."""
-    with audit():
+    with recording():
         pass
 
 

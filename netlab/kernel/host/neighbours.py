@@ -29,10 +29,15 @@ def limit() -> int | None:
         return None
 
 
+def taken() -> int:
+    """Return how many neighbours all namespaces together have now; 0 if it cannot be seen."""
+    counts = _COUNT.read_text().splitlines()[1] if _COUNT.exists() else "0"
+    return int(counts.split()[0], 16)
+
+
 def room() -> int:
     """Return how many more neighbours there is room for now."""
-    counts = _COUNT.read_text().splitlines()[1] if _COUNT.exists() else "0"
-    return (limit() or STOCK_ROOM) - int(counts.split()[0], 16)
+    return (limit() or STOCK_ROOM) - taken()
 
 
 @contextmanager

@@ -1,107 +1,71 @@
-"""The kernel's own reasons for drops, from its tracepoints: a second witness.
+"""The kernel's own reasons for drops, recorded by its tracepoints.
 
-skb:kfree_skb names a reason and a function, but neither a packet nor a namespace. It shares with
-net:net_dev_queue and net:netif_receive_skb the address of the packet in memory; so a drop
-belongs to a probe if the same address has left an interface when the probe was seen leaving it.
-Times are microseconds exact. No verdict depends on it: an address is used again for another packet,
-and a busy machine overwrites its records.
+A busy machine overwrites its records, which is noticed. What they mean is in `drop_records`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import re
 import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from netlab.errors import Missing
-from netlab.frozen import frozen
 from netlab.kernel import syscalls
+from netlab.kernel.host import drop_records
+from netlab.kernel.host.drop_records import Departure, KernelDrop
 
 _MOUNTED = Path("/sys/kernel/tracing")
-_DROP, _LEAVES, _ARRIVES = "skb/kfree_skb", "net/net_dev_queue", "net/netif_receive_skb"
-_ONLY_IP = "protocol == 0x800 || protocol == 0x86dd"
+_DROPS = "skb/kfree_skb"
+_EVENTS = (_DROPS, "skb/consume_skb", "net/net_dev_queue", "net/netif_receive_skb")
+_OF_NETWORKS = "protocol == 0x800 || protocol == 0x86dd || protocol == 0x806"
+"""IPv4, IPv6 and ARP."""
 _PREFIX = "netlab-"
-_SAME_MOMENT_NS = 1_000_000
-"""Time between the two witnesses: some microseconds, or more where a processor is taken away."""
-_CLEANED_UP = "QUEUE_PURGE"
-"""Reason of packets that a closed socket had not read: they had been delivered."""
-_RECORD = re.compile(r"\s(?P<at>\d+\.\d+): (?P<event>\w+): (?P<fields>.*)")
-
-
-@frozen
-class KernelDrop:
-    """A packet that the kernel freed as dropped."""
-
-    at: int
-    """Nanoseconds, by the clock that packets are stamped with."""
-    reason: str
-    """SKB_DROP_REASON_… without its beginning; empty before Linux 5.17."""
-    location: str
-    """The kernel's function; empty on older kernels, which have only an address."""
-    interfaces: tuple[str, ...]
-    """Interfaces by which the packet left and arrived, in order. Empty: it may be somebody else's packet."""
-
-
-@frozen
-class Departure:
-    """A frame of the probe, seen leaving an interface."""
-
-    at: int
-    interface: str
-    size: int
-    """Bytes, from the Ethernet header on."""
 
 
 @contextmanager
-def audit() -> Iterator[Audit]:
-    """Record the kernel's drops for the length of a block, to be read after it.
+def recording() -> Iterator[Recording]:
+    """EventRecord the kernel's drops for the length of a block, to be read after it.
 
     Raises Missing, with a remedy, where tracepoints cannot be used.
     """
     tracefs = _tracefs()
     try:
-        with _instance(Path(f"/proc/self/fd/{tracefs}/instances")) as recording:
-            yield recording
+        with _instance(Path(f"/proc/self/fd/{tracefs}/instances")) as recorded:
+            yield recorded
     finally:
         os.close(tracefs)
 
 
 def _unusable(problem: str, error: OSError) -> Missing:
-    return Missing(f"{problem}: {error.strerror}", "leave out --audit: no verdict needs it")
+    return Missing(f"{problem}: {error.strerror}", "without them, verdicts may say less")
 
 
-class Audit:
-    """The records of `audit`, complete from the end of its block on."""
+class Recording:
+    """The records of `recording`, complete from the end of its block, or from `stop`, on."""
 
-    def __init__(self) -> None:
+    def __init__(self, instance: Path | None = None) -> None:
         # The buffer's clock is CLOCK_MONOTONIC, packets are stamped by CLOCK_REALTIME.
         self._offset = time.time_ns() - time.monotonic_ns()
         self._lines: list[str] = []
+        self._instance = instance
 
-    def drops(self, departures: Iterable[Departure], until: int | None = None) -> list[KernelDrop]:
-        """Return the drops of packets that departed so, and of packets that were seen on no interface.
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Mark the records of a block in which this thread sends the probe."""
+        self._mark(drop_records.BEGINS)
+        try:
+            yield
+        finally:
+            self._mark(drop_records.HAS_SENT)
 
-        `until` is the time of the reply's arrival, in nanoseconds: packets freed later had been delivered.
-        """
-        sightings = list(departures)
-        packets: dict[str, _Packet] = {}
-        drops = []
-        for at, event, fields in self._records():
-            if event != "kfree_skb":
-                packet = packets.setdefault(fields["skbaddr"], _Packet())
-                packet.passes(at, event, fields, sightings)
-                continue
-            packet = packets.pop(fields["skbaddr"], _Packet(ours=True))
-            reason = fields.get("reason", "")
-            if packet.ours and reason != _CLEANED_UP and (until is None or at < until):
-                drops.append(KernelDrop(at, reason, _function(fields), tuple(packet.interfaces)))
-        return drops
+    def drops(self, departures: Iterable[Departure]) -> list[KernelDrop]:
+        """Return the drops that are the probe's, which departed so (see `drop_records.drops`)."""
+        lines = (drop_records.record(line, self._offset) for line in self._lines)
+        return drop_records.drops(filter(None, lines), departures)
 
     def lost(self) -> bool:
         """Return whether records were overwritten before they were read: a drop may be missing."""
@@ -113,46 +77,11 @@ class Audit:
         with suppress(BlockingIOError):
             while piece := os.read(pipe, 1 << 16):
                 pieces.append(piece)
-        self._lines = b"".join(pieces).decode(errors="replace").splitlines()
+        self._lines += b"".join(pieces).decode(errors="replace").splitlines()
 
-    def _records(self) -> Iterator[tuple[int, str, dict[str, str]]]:
-        """Yield time, event and fields: `…  23070.617833: kfree_skb: skbaddr=… reason: NETFILTER_DROP`."""
-        for line in self._lines:
-            if record := _RECORD.search(line):
-                text = record["fields"].replace("reason: ", "reason=")
-                fields = dict(word.split("=", 1) for word in text.split() if "=" in word)
-                seconds, _, fraction = record["at"].partition(".")
-                at = int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0"))
-                yield at + self._offset, record["event"], fields
-
-
-@dataclass
-class _Packet:
-    """A packet's address in memory, from one departure of the probe to the next."""
-
-    ours: bool = False
-    interfaces: list[str] = field(default_factory=list)
-
-    def passes(
-        self, at: int, event: str, fields: dict[str, str], departures: list[Departure]
-    ) -> None:
-        if event == "net_dev_queue":
-            leaves = (fields["dev"], int(fields["len"]))
-            ours = any(
-                (departure.interface, departure.size) == leaves
-                and abs(departure.at - at) < _SAME_MOMENT_NS
-                for departure in departures
-            )
-            if not (self.ours and ours):
-                self.interfaces = []
-            self.ours = ours
-        self.interfaces.append(fields["dev"])
-
-
-def _function(fields: dict[str, str]) -> str:
-    """Return the function of a location: `nft_do_chain` of `nft_do_chain+0x5ad/0x610`."""
-    name, plus, _ = fields.get("location", "").partition("+")
-    return name if plus else ""
+    def _mark(self, text: str) -> None:
+        if self._instance:
+            _write(self._instance / "trace_marker", text)
 
 
 def _tracefs() -> int:
@@ -169,23 +98,23 @@ def _tracefs() -> int:
 
 
 @contextmanager
-def _instance(instances: Path) -> Iterator[Audit]:
+def _instance(instances: Path) -> Iterator[Recording]:
     """Record in an instance of tracing with its own buffer and events, apart from anybody else's tracing."""
     instance = instances / f"{_PREFIX}{secrets.token_hex(4)}"
     pipe = _make(instance)
     try:
         _write(instance / "trace_clock", "mono")
-        _write(instance / "events" / _DROP / "filter", _ONLY_IP)
-        for event in (_DROP, _LEAVES, _ARRIVES):
+        _write(instance / "events" / _DROPS / "filter", _OF_NETWORKS)
+        for event in _EVENTS:
             _write(instance / "events" / event / "enable", "1")
-        recording = Audit()
-        yield recording
+        recorded = Recording(instance)
+        yield recorded
         # While it records, a flood on the machine would keep the reader for ever.
         _write(instance / "tracing_on", "0")
-        recording.read(pipe)
+        recorded.read(pipe)
     finally:
         os.close(pipe)
-        with suppress(OSError):  # Somebody looks into it just now: the next audit removes it.
+        with suppress(OSError):  # Somebody looks into it just now: the next recording removes it.
             instance.rmdir()
 
 
@@ -194,7 +123,7 @@ def _make(instance: Path) -> int:
     try:
         lock = os.open(instance.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # Or another audit's sweep might come in between.
+            fcntl.flock(lock, fcntl.LOCK_EX)  # Or another recording's sweep might come in between.
             _sweep(instance.parent)
             instance.mkdir()
             return os.open(instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -79,12 +80,50 @@ def current() -> int:
 
 def open_named(name: str) -> int:
     """Open the namespace `name`; return the descriptor. Raises KernelError if it is gone."""
+    if name in _held.descriptors:
+        return os.dup(_held.descriptors[name])
     try:
         return os.open(f"{NAMES}/{name}", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         raise KernelError(
-            f"the namespace '{name}' is gone", "take the lab down and up again"
+            f"the namespace '{name}' is gone", "`sudo netlab repair` brings a machine back"
         ) from None
+
+
+class _Held(threading.local):
+    """The namespaces that a thread keeps open."""
+
+    def __init__(self) -> None:
+        self.descriptors: dict[str, int] = {}
+
+
+_held = _Held()
+
+
+@contextmanager
+def held(namespaces: Iterable[str]) -> Iterator[None]:
+    """Keep those of these namespaces that are there open for the length of a block.
+
+    Within it, whoever removes one takes its name away, and it can be entered all the same: what goes on
+    for a while sees the same machines from its beginning to its end.
+    """
+    fresh: dict[str, int] = {}
+    try:
+        for name in namespaces:
+            if name not in _held.descriptors and inode(name) is not None:
+                with suppress(KernelError):  # It has gone just now.
+                    fresh[name] = open_named(name)
+        _held.descriptors |= fresh
+        yield
+    finally:
+        for name, descriptor in fresh.items():
+            _held.descriptors.pop(name, None)
+            os.close(descriptor)
+
+
+def is_there(name: str) -> bool:
+    """Return whether the namespace `name` can be entered."""
+    return name in _held.descriptors or inode(name) is not None
 
 
 def move(descriptor: int, name: str) -> None:

@@ -90,49 +90,6 @@ class route_question(nlmsg):  # noqa: N801
     )
 
 
-# linux/sock_diag.h and inet_diag.h: pyroute2 has them behind asyncio.
-NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY = 4, 20
-INET_DIAG_SKMEMINFO = 7
-
-
-class socket_question(nlmsg):  # noqa: N801
-    """A question for sockets (struct inet_diag_req_v2); `id` is their ends, and zeros for all."""
-
-    fields = (
-        ("family", "B"),
-        ("protocol", "B"),
-        ("extensions", "B"),
-        ("pad", "B"),
-        ("states", "I"),
-        ("id", "48s"),
-    )
-
-
-class socket_msg(nlmsg):  # noqa: N801
-    """A socket (struct inet_diag_msg); `ends` are its ports and addresses."""
-
-    fields = (
-        ("family", "B"),
-        ("state", "B"),
-        ("timer", "B"),
-        ("retrans", "B"),
-        ("ends", "36s"),
-        ("interface", "I"),
-        ("cookie", "Q"),
-        ("expires", "I"),
-        ("receive_queue", "I"),
-        ("send_queue", "I"),
-        ("uid", "I"),
-        ("inode", "I"),
-    )
-    nla_map = ((7, "INET_DIAG_SKMEMINFO", "memory"), (11, "INET_DIAG_SKV6ONLY", "uint8"))
-
-    class memory(nla):  # noqa: N801
-        """The memory of a socket's queues, in bytes: SK_MEMINFO_*."""
-
-        fields = (("received", "I"), ("receive_limit", "I"))
-
-
 # linux/netfilter/nf_tables.h and netfilter.h: pyroute2 has most of it, behind asyncio.
 NFT_MSG_GETTABLE, NFT_MSG_GETCHAIN, NFT_MSG_TRACE = 1, 4, 17
 NFT_TABLE_F_DORMANT, NF_ACCEPT = 1, 1
@@ -276,6 +233,41 @@ class connection_msg(nfgen_msg):  # noqa: N801
             """TCP's attributes."""
 
             nla_map = ((1, "CTA_PROTOINFO_TCP_STATE", "uint8"),)
+
+
+# linux/sock_diag.h, net/tcp_states.h: pyroute2 has them, behind asyncio.
+NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY = 4, 20
+INET_DIAG_SKMEMINFO = 7
+TCP_CLOSE, TCP_LISTEN = 7, 10
+_SOCKET_ENDS = (("ports", "4s"), ("addresses", "32s"), ("interface", "I"), ("cookie", "8s"))
+
+
+class inet_diag_req(nlmsg):  # noqa: N801
+    """A list of sockets that is asked for: of a family and protocol, in some states (linux/inet_diag.h)."""
+
+    fields = (
+        ("family", "B"),
+        ("protocol", "B"),
+        ("ext", "B"),
+        ("pad", "B"),
+        ("states", "I"),
+        *_SOCKET_ENDS,
+    )
+
+
+class inet_diag_msg(nlmsg):  # noqa: N801
+    """A socket."""
+
+    fields = (
+        *(("family", "B"), ("state", "B"), ("timer", "B"), ("retrans", "B"), *_SOCKET_ENDS),
+        *(("expires", "I"), ("rqueue", "I"), ("wqueue", "I"), ("uid", "I"), ("inode", "I")),
+    )
+    nla_map = ((7, "INET_DIAG_SKMEMINFO", "memory"), (11, "INET_DIAG_SKV6ONLY", "uint8"))
+
+    class memory(nla):  # noqa: N801
+        """The memory of a socket's queues, in bytes: SK_MEMINFO_*."""
+
+        fields = (("received", "I"), ("receive_limit", "I"))
 
 
 # linux/pkt_sched.h and pkt_cls.h

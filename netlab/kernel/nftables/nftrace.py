@@ -16,15 +16,29 @@ from netlab.kernel.nftables import nft
 
 TRACE_TABLE = "netlab_trace_"
 """Prefix of the name of a trace's own table, whose rules are not the lab's."""
-FIRST_PRIORITY = -400
+FIRST_PRIORITY = -(1 << 31)
 """Rules that come before are not traced."""
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
 """By IP version: Ethernet headers without addresses."""
+_UNKNOWN_LINK_OF_ARP = bytes(12) + b"\x08\x06"
 _DROP = 0
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 """NFPROTO_* of the kernel's headers to the words of nft."""
-_IP_FAMILIES = {"ip", "ip6", "inet"}
+_TRACED = {
+    "inet": {"ip", "ip6", "inet"},
+    "bridge": {"bridge"},
+    "arp": {"arp"},
+    "netdev": {"netdev"},
+}
+"""Family of a trace's table to the families whose rules it shows."""
+_HOOKS = {
+    "inet": ("prerouting", "output"),
+    "bridge": ("prerouting", "output"),
+    "arp": ("input", "output"),
+}
+"""By family, the hooks that packets meet first."""
+_AT_INTERFACES = ("ingress", "egress")
 
 _UNTRACED_QUESTIONS = """\
 arp operation request meta nftrace set 0
@@ -55,6 +69,11 @@ class Hit:
     """The packet's mark (fwmark) behind the rule; None in chains behind the routing decision, which they do
     not change."""
 
+    @property
+    def rule(self) -> str:
+        """Family, table, chain and rule: `ip host forward: policy drop`."""
+        return f"{self.table.partition(' ')[0]} {self.text}"
+
 
 class _TracedPacket(NamedTuple):
     """A traced packet in a base chain."""
@@ -72,8 +91,8 @@ class RuleTrace:
     """Watches a probe's packets in a namespace that has rules. A context manager: leaves no table.
 
     `listing` is the namespace's ruleset with handles, `matches` are nftables expressions for the family
-    inet, `frames` more of them for the family bridge alone, `name` is the probe's own, since another
-    trace may be under way.
+    inet, `questions` more of them for the families bridge and arp, `name` is the probe's own, since
+    another trace may be under way.
     """
 
     def __init__(
@@ -82,10 +101,16 @@ class RuleTrace:
         listing: str,
         matches: Sequence[str],
         name: str,
-        frames: Sequence[str] = (),
+        questions: Sequence[str] = (),
     ) -> None:
         self.namespace = namespace
         self._rules = nft.rules(listing)
+        self._matches = {
+            "inet": tuple(matches),
+            "bridge": (*matches, *questions),
+            "arp": tuple(questions),
+            "netdev": tuple(matches),
+        }
         self._routed_later = {
             chain
             for chain, base in nft.base_chains(listing).items()
@@ -93,15 +118,17 @@ class RuleTrace:
         }
         self._tables = {
             family: f"{TRACE_TABLE}{name}"
-            for family, traced in (("inet", _IP_FAMILIES), ("bridge", {"bridge"}))
-            if nft.families(listing) & traced
+            for family, traced in _TRACED.items()
+            if self._matches[family] and nft.families(listing) & traced
         }
-        self._matches = {"inet": matches, "bridge": (*matches, *frames)}
+        self._at_interfaces = [hook for hook in _AT_INTERFACES if f" hook {hook} " in listing]
+        self._devices: list[str] = []
         self._packets: dict[int, _TracedPacket] = {}
 
     def __enter__(self) -> RuleTrace:
         with netns.inside(self.namespace):
             self._subscription = traces()
+            self._devices = [name for _, name in socket.if_nameindex()]
         try:
             nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:
@@ -111,12 +138,20 @@ class RuleTrace:
 
     def _table(self, family: str) -> str:
         rules = "\n".join(f"{match} meta nftrace set 1" for match in self._matches[family])
-        chains = "".join(_chain(hook, rules) for hook in ("prerouting", "output"))
+        if family == "netdev":
+            return f"table netdev {self._tables[family]} {{ {self._chains_of_devices(rules)} }}\n"
+        chains = "".join(_chain(hook, rules) for hook in _HOOKS[family])
         if family == "bridge":
             chains += "".join(
                 _chain(hook, _UNTRACED_QUESTIONS) for hook in ("input", "postrouting")
             )
         return f"table {family} {self._tables[family]} {{ {chains} }}\n"
+
+    def _chains_of_devices(self, rules: str) -> str:
+        devices = ", ".join(f'"{name}"' for name in self._devices)
+        return "".join(
+            _chain(hook, rules, f"devices = {{ {devices} }}") for hook in self._at_interfaces
+        )
 
     def __exit__(self, *_: object) -> None:
         self._subscription.close()
@@ -141,7 +176,7 @@ class RuleTrace:
             if "NFTA_TRACE_NETWORK_HEADER" in event:  # The first one of a base chain.
                 later = (family, table, chain) in self._routed_later
                 out = event.get("NFTA_TRACE_OIF", 0)
-                self._packets[number] = _TracedPacket(_frame(event), out, later)
+                self._packets[number] = _TracedPacket(_frame(event, family), out, later)
             if table in self._tables.values():
                 continue
             packet = self._packets.get(number, _UNKNOWN_PACKET)
@@ -159,14 +194,16 @@ class RuleTrace:
                 yield Hit(self.namespace, full_name, text, True, *seen, policy=True)
 
 
-def _chain(hook: str, rules: str) -> str:
-    return f"chain {hook} {{ type filter hook {hook} priority {FIRST_PRIORITY};\n{rules}\n }}\n"
+def _chain(hook: str, rules: str, devices: str = "") -> str:
+    words = f"type filter hook {hook} {devices} priority {FIRST_PRIORITY}"
+    return f"chain {hook} {{ {words};\n{rules}\n }}\n"
 
 
-def _frame(event: Mapping[str, Any]) -> bytes:
+def _frame(event: Mapping[str, Any], family: str) -> bytes:
     link = event.get("NFTA_TRACE_LL_HEADER", b"")
     network = event["NFTA_TRACE_NETWORK_HEADER"]
     if len(link) != _ETHERNET_BYTES:  # With a VLAN's tag, the header is longer.
         version = network[0] >> 4 if network else 4
         link = _UNKNOWN_LINKS.get(version, _UNKNOWN_LINKS[4])
+        link = _UNKNOWN_LINK_OF_ARP if family == "arp" else link
     return bytes(link + network + event.get("NFTA_TRACE_TRANSPORT_HEADER", b""))

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from netlab.frozen import frozen
 from netlab.kernel import files
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables.iptables_save import HOOKS, XtRuleset, parse
 from netlab.kernel.process.output import output
 
 _LEGACY = ("iptables-legacy", "ip6tables-legacy")
+_OF_VERSION = dict(zip((4, 6), _LEGACY, strict=True))
 _NFT = ("iptables-nft", "ip6tables-nft")
 _ARP, _FRAMES = "arptables-legacy", "ebtables-legacy"
 _NAMES = {
@@ -76,6 +78,17 @@ def tables(tool: str) -> list[str]:
         return (files.read(f"/proc/thread-self/net/{_NAMES[tool]}") or "").split()
     except PermissionError:  # Only the owner of the namespace may know.
         return []
+
+
+def rejecting_tool(namespace: str, version: int) -> str:
+    """Return the tool by whose rules a namespace may reject packets of a version of IP; empty if it has
+    none. Raises KernelError if the namespace is gone.
+
+    Only the table `filter` has rules that reject (iptables-extensions(8), REJECT).
+    """
+    tool = _OF_VERSION[version]
+    with netns.inside(namespace):
+        return tool if "filter" in tables(tool) else ""
 
 
 def tables_of_frames() -> list[str]:

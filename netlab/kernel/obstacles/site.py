@@ -7,7 +7,7 @@ from functools import cached_property
 from netlab.kernel.namespaces.sysctl import Settings
 from netlab.kernel.netlink.channel import Netlink
 from netlab.kernel.netlink.objects import hooks, link_details
-from netlab.kernel.netlink.objects.hooks import BaseChain
+from netlab.kernel.netlink.objects.hooks import HookedChain
 from netlab.kernel.netlink.objects.link_details import LinkDetails
 from netlab.kernel.obstacles import iptables
 from netlab.kernel.obstacles.iptables import LegacyTables
@@ -27,7 +27,7 @@ class Site:
         return tuple(link_details.read(self.netlink))
 
     @cached_property
-    def chains(self) -> tuple[BaseChain, ...]:
+    def chains(self) -> tuple[HookedChain, ...]:
         """The base chains of nftables that are on and do anything. Raises Refused."""
         return tuple(hooks.base_chains())
 

@@ -18,15 +18,16 @@ _CALLS = {
 
 def ports(site: Site) -> Iterator[Obstacle]:
     """Yield the settings of ports that a new port does not have, and the switches that are down."""
+    down = {link.index: link.name for link in site.links if link.kind == "bridge" and not link.up}
+    for name in down.values():
+        yield Obstacle(ObstacleKind.BRIDGE_PORT, f"bridge {name} is down", name)
     for link in site.links:
-        for text in _port(link):
+        for text in _port(link, link.master not in down):
             yield Obstacle(ObstacleKind.BRIDGE_PORT, f"{text} of port {link.name}", link.name)
-        if link.kind == "bridge" and not link.up:
-            yield Obstacle(ObstacleKind.BRIDGE_PORT, f"bridge {link.name} is down", link.name)
 
 
-def _port(link: LinkDetails) -> Iterator[str]:
-    if link.state:
+def _port(link: LinkDetails, is_of_a_running_switch: bool) -> Iterator[str]:
+    if link.state and is_of_a_running_switch:
         yield f"state {link.state}"
     for word, is_on in link.flags.items():
         yield f"{word} {'on' if is_on else 'off'}"

@@ -3,96 +3,90 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from socket import IPPROTO_TCP, IPPROTO_UDP, if_indextoname
-from typing import NamedTuple
 
 from netlab.kernel import files
 from netlab.kernel.namespaces import netns
-from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.missing import NETLINK_SOCK_DIAG
 from netlab.kernel.netlink.objects import socket_details
-from netlab.kernel.rows import IPAddress, Socket
+from netlab.kernel.netlink.objects.socket_details import SocketDetails
+from netlab.kernel.rows import IPAddress, Names, Socket
 
 _NET = "/proc/thread-self/net"
 _LISTENING = {"tcp": "0A", "udp": "07", "tcp6": "0A", "udp6": "07", "raw6": "07"}
 """By protocol, the state in /proc/net of a socket that waits for packets."""
-_NUMBERS = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP}
 
 
 def read_listening(namespaces: Sequence[str]) -> dict[str, tuple[Socket, ...]]:
     """Read each namespace's listening sockets, with their processes. Raises KernelError if one is gone."""
     tables = {}
-    details: dict[str, _Details] = {}
     for name in namespaces:
         with netns.inside(name):
             tables[name] = tuple(_listening_sockets())
-            details |= _details({entry[0] for entry in tables[name]})
     holders = _holders({inode for name in namespaces if (inode := netns.inode(name))})
     return {
-        name: tuple(
-            Socket(
-                protocol,
-                address,
-                port,
-                holder[0],
-                holder[1],
-                unread,
-                uid,
-                *details.get(inode, _NO_DETAILS),
-            )
-            for protocol, address, port, inode, unread, uid in entries
-            for holder in [holders.get(inode, (None, "?"))]
-        )
+        name: tuple(_with_holder(inode, socket, holders) for inode, socket in entries)
         for name, entries in tables.items()
     }
 
 
-class _Details(NamedTuple):
-    """Settings of a socket that /proc/net does not show, as `Socket` has them."""
+def read_bound(
+    namespace: str, interfaces: Names, with_processes: bool = False
+) -> tuple[Socket, ...]:
+    """Read a namespace's listening sockets with the interfaces that they are bound to, and whether their
+    queues are full. `interfaces`: their names by number. Raises KernelError if it is gone."""
+    with netns.inside(namespace):
+        details = {str(entry.inode): entry for entry in socket_details.read()}
+        entries = list(_listening_sockets())
+    inode = netns.inode(namespace) if with_processes else None
+    holders = _holders({inode}) if inode else {}
+    return tuple(
+        replace(
+            _with_holder(number, socket, holders),
+            interface=interfaces.get(known.interface, ""),
+            only_ipv6=known.only_ipv6,
+            full=known.full,
+        )
+        for number, socket in entries
+        for known in [details.get(number, _NO_DETAILS)]
+    )
 
-    interface: str
-    only_ipv6: bool
-    full: bool
+
+_NO_DETAILS = SocketDetails(0, 0, False, False)
 
 
-_NO_DETAILS = _Details("", False, False)
-
-
-def _details(protocols: set[str]) -> dict[str, _Details]:
-    """Read the details of the present namespace's waiting sockets, by their inodes; of none where the kernel
-    is built without sock_diag."""
-    details: dict[str, _Details] = {}
-    numbers = [_NUMBERS[protocol] for protocol in protocols if protocol in _NUMBERS]
-    if not numbers:
-        return details
-    with closing(Netlink(NETLINK_SOCK_DIAG)) as netlink, suppress(OSError):
-        for number in numbers:
-            for version in (4, 6):
-                for entry in socket_details.read(netlink, number, version):
-                    name = if_indextoname(entry.interface) if entry.interface else ""
-                    details[str(entry.inode)] = _Details(name, entry.only_ipv6, entry.full)
-    return details
+def _with_holder(inode: str, socket: Socket, holders: Mapping[str, tuple[int, str]]) -> Socket:
+    """Return a socket with process and program, where they are among `holders`."""
+    if inode not in holders:
+        return socket
+    pid, program = holders[inode]
+    return replace(socket, pid=pid, program=program)
 
 
 def has_udp_port(namespace: str, port: int) -> bool:
     """Return whether a program in the namespace waits for IPv4 datagrams to a port."""
     with netns.inside(namespace):
-        return any(entry[0] == "udp" and entry[2] == port for entry in _listening_sockets())
+        return any(
+            (socket.protocol, socket.port) == ("udp", port) for _, socket in _listening_sockets()
+        )
 
 
-def _listening_sockets() -> Iterator[tuple[str, IPAddress, int, str, int, int]]:
-    """Yield protocol, address, port, inode, unread bytes and user of the present namespace's listening
-    sockets."""
+def _listening_sockets() -> Iterator[tuple[str, Socket]]:
+    """Yield the present namespace's listening sockets by their inodes, without their processes."""
     for protocol, version in _used_protocols():
         for fields in listening_entries(protocol + version):
             address, _, port = fields[1].partition(":")
             unread = int(fields[4].partition(":")[2], 16)
-            port_number, uid = int(port, 16), int(fields[7])
-            yield protocol, _address(address), port_number, fields[9], unread, uid
+            yield (
+                fields[9],
+                Socket(
+                    *(protocol, _address(address), int(port, 16), None, "?", unread),
+                    uid=int(fields[7]),
+                ),
+            )
 
 
 def listening_entries(table: str) -> Iterator[list[str]]:

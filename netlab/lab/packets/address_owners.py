@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from netlab.kernel.host.doctor import require_root
 from netlab.kernel.state import spaces
 from netlab.kernel.state.owners import Owners
-from netlab.plan import names
+from netlab.lab.packets.network_map import namespaces
 
 if TYPE_CHECKING:
     from netlab.lab.labs import Lab
@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 def owners(lab: Lab) -> Owners:
     """Ask the kernel who has which IP and MAC address of the lab now. Raises NeedsRoot, KernelError."""
     require_root()
-    return spaces.owners({namespace: names.node(namespace) for namespace in lab.plan.namespaces})
+    return spaces.owners(namespaces(lab))

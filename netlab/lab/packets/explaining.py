@@ -12,7 +12,7 @@ from netlab.explain.explain import explain as explain_packet
 from netlab.explain.model import probe
 from netlab.kernel.host.doctor import require_root
 from netlab.lab.packets import targets
-from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.network_map import steady
 from netlab.node_interface import NodeInterface
 
 if TYPE_CHECKING:
@@ -33,21 +33,22 @@ def explain(lab: Lab, source: str, target: str, by: str = "icmp") -> Explanation
 def explainer(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
     """Yield `explain` for many questions, from one look at the lab: a function of source, target, `by`."""
     require_root()
-    network_map = netmap(lab)
-    cables = {
-        NodeInterface(network_map.nodes[end.namespace], end.interface): NodeInterface(
-            network_map.nodes[peer.namespace], peer.interface
-        )
-        for end, peer in lab.plan.peers.items()
-    }
-    with read.lab_model(network_map, cables) as model:
+    with steady(lab) as network_map:
+        nodes = network_map.nodes
+        cables = {
+            NodeInterface(nodes[end.namespace], end.interface): NodeInterface(
+                nodes[peer.namespace], peer.interface
+            )
+            for end, peer in lab.plan.peers.items()
+            if {end.namespace, peer.namespace} <= nodes.keys()
+        }
+        with read.lab_model(network_map, cables) as model:
 
-        def answer(source: str, target: str, by: str) -> Explanation:
-            packet = probe(by)
-            start = targets.node(lab, source)
-            end, address = targets.destination(lab, start, target, model.owners)
-            targets.refuse_itself(start, end, address)
-            named = not targets.is_address(target)
-            return explain_packet(model, start.name, end, ip_address(address), packet, named)
+            def answer(source: str, target: str, by: str) -> Explanation:
+                packet = probe(by)
+                start = targets.node(lab, source)
+                end, address = targets.destination(lab, start, target, model.owners)
+                named = not targets.is_address(target)
+                return explain_packet(model, start.name, end, ip_address(address), packet, named)
 
-        yield answer
+            yield answer

@@ -14,7 +14,7 @@ from netlab.kernel.namespaces.netns import inside
 from netlab.kernel.netlink.pool import allow_files
 from netlab.kernel.signals import deferred_signals
 from netlab.lab.packets import targets
-from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.network_map import namespaces, netmap
 from netlab.lab.packets.watcher import LabWatcher
 from netlab.packets.stream import Stream
 from netlab.packets.tap import Tap
@@ -53,6 +53,8 @@ def _renewed(
         return None
     lab = watcher.current()
     chosen = targets.points(lab, points, missing_ok=taps is not None)
+    if not points:
+        chosen = {name: chosen[name] for name in namespaces(lab)}
     existing = {
         tap.namespace: tap
         for tap in taps or ()

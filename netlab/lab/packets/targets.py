@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from netlab.errors import UsageError
-from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.network_map import addresses_lost, netmap
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.suggest import instead, near
@@ -27,6 +27,14 @@ def is_address(target: str) -> bool:
     with suppress(ValueError):
         return bool(ip_address(target))
     return False
+
+
+def is_domain(lab: Lab, target: str) -> bool:
+    """Return whether a target is a name that a name server is asked for: a server's, or one that looks
+    like none of the lab's."""
+    servers = lab.source.scenario.internet.servers
+    is_name = "." in target and "@" not in target and not is_address(target)
+    return is_name and (target in servers or not near(target, servers))
 
 
 def points(lab: Lab, named: Sequence[str], missing_ok: bool = False) -> dict[str, set[str]]:
@@ -69,8 +77,10 @@ def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[st
     target = str(servers.get(target, target))
     with suppress(ValueError):
         address = ip_address(target)
-        if address.is_loopback or address.is_unspecified:
-            raise UsageError(f"{target} is no other machine's address", "name another machine")
+        if address.is_loopback:
+            return source.name, str(address)
+        if address.is_unspecified:
+            raise UsageError(f"{target} is no machine's address", "name one that a machine has")
         if address == _BROADCAST or address.is_multicast or _is_broadcast(address, owners):
             raise UsageError(f"{target} is everybody's address", "name one machine's")
         if address.version == 6 and address.is_link_local:
@@ -84,6 +94,9 @@ def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[st
     adapter = adapters[target] if "@" in target else lab.topology.towards(source, machine)
     current = address_of(adapter, 4, owners) or address_of(adapter, 6, owners)
     if not current:
+        had = addresses_lost(lab, netmap(lab)).get(adapter, ())
+        current = next((str(address.ip) for address in had), "")
+    if not current:
         raise UsageError(f"{adapter.name} has no address now", "name an address instead")
     return machine.name, current
 
@@ -94,13 +107,6 @@ def address_of(adapter: Adapter, version: int, owners: Owners) -> str:
         if address.version == version and not (version == 6 and address.ip.is_link_local):
             return str(address.ip)
     return ""
-
-
-def refuse_itself(source: Node, target: str, address: str) -> None:
-    """Raise UsageError if the node that is meant is the source itself."""
-    if target == source.name:
-        fix = "name another machine: no packet would leave"
-        raise UsageError(f"{address} is {target} itself", fix)
 
 
 def _named(lab: Lab, target: str) -> Node:
@@ -116,13 +122,16 @@ def _named(lab: Lab, target: str) -> Node:
 def _owner(lab: Lab, source: Node, address: str, owners: Owners) -> str:
     """Name who has an address; of several, first one that hears the source ask for it. Empty: nobody."""
     interfaces = owners.interfaces.get(address, ())
+    if not interfaces:
+        gone = netmap(lab).gone.items()
+        return next((node for node, addresses in gone if address in addresses), "")
     if len(interfaces) < 2:
-        return interfaces[0].node if interfaces else ""
-    network_map = netmap(lab)
+        return interfaces[0].node
+    current = netmap(lab)
     asked = [
         interface.node
         for interface in interfaces
-        if network_map.same_segment(interface, NodeInterface(source.name, ""))
+        if current.same_segment(interface, NodeInterface(source.name, ""))
     ]
     neighbours = [name for name in asked if name != source.name]
     itself = [name for name, _ in interfaces if name == source.name]

@@ -15,9 +15,10 @@ from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import ask
 from netlab.lab.packets import targets
 from netlab.lab.packets.address_owners import owners
+from netlab.lab.packets.network_map import is_there
 from netlab.plan.names import namespace
 from netlab.probes.base import Ends
-from netlab.trace.trace import TraceRequest
+from netlab.trace.model import TraceRequest
 
 if TYPE_CHECKING:
     from netlab.kernel.state.owners import Owners
@@ -35,13 +36,42 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     if target is None:
         if kind != "dns":
             raise UsageError("there is no destination", f"sudo netlab trace {source} DST --by {by}")
-        target = _name_server(lab, node)
-    end, address = targets.destination(lab, node, target, current)
-    targets.refuse_itself(node, end, address)
+        target = next(iter(_name_servers(lab, node)), None)
+        if target is None:
+            fix = "name one: sudo netlab trace SRC SERVER --by …"
+            raise UsageError(f"{node.name} has no name server", fix)
+    end, address = targets.destination(
+        lab, node, address_by_file(lab, node, target) or target, current
+    )
+    if kind == "arp" and end == node.name:
+        raise UsageError(f"{address} is {end} itself", "nobody asks by ARP who oneself is")
     adapter = _adapter_towards(lab, node, address)
-    machine = end if end in lab.topology.nodes else ""
+    machine = end if end in lab.topology.nodes and is_there(lab, end) else ""
     ends = _ends(lab, node, machine, address, adapter, current, wait)
     return TraceRequest(node.name, end, ends, by, named=not targets.is_address(target))
+
+
+def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:
+    """Return the question that a machine asks its name server before it sends anything to a target.
+
+    None if it asks none: it needs no address, knows it by its /etc/hosts, or has no name server. Raises
+    UsageError for a node that there is not.
+    """
+    node = targets.node(lab, source)
+    if not targets.is_domain(lab, target) or address_by_file(lab, node, target):
+        return None
+    if not _name_servers(lab, node):
+        return None
+    return request(lab, source, None, f"dns:{target}", 0.0)
+
+
+def address_by_file(lab: Lab, source: Node, name: str) -> str:
+    """Return the address that a machine's /etc/hosts has for a name that is no node's; empty if it has
+    none."""
+    if name in lab.topology.nodes:
+        return ""
+    lines = _lines(lab, source, "hosts")
+    return next((words[0] for words in lines if name.lower() in map(str.lower, words[1:])), "")
 
 
 def dhcp_requests(lab: Lab, adapters: Sequence[Adapter]) -> list[TraceRequest]:
@@ -90,7 +120,10 @@ def _adapter_on(lab: Lab, source: Node, network: str | None) -> Adapter:
 
 
 def _adapter_towards(lab: Lab, source: Node, address: str) -> Adapter:
-    """Return the adapter by which the source's kernel sends packets to an address."""
+    """Return the adapter by which the source's kernel sends packets to an address; of a machine that is
+    gone, the first."""
+    if not is_there(lab, source.name):
+        return source.primary
     with NamespacePool(1) as pool:
         netlink = pool.netlink(namespace(lab.name, source.name))
         interfaces = Snapshot(netlink).names
@@ -98,14 +131,14 @@ def _adapter_towards(lab: Lab, source: Node, address: str) -> Adapter:
     return next((adapter for adapter in source.adapters if adapter.holder == used), source.primary)
 
 
-def _name_server(lab: Lab, source: Node) -> str:
-    """Return the first name server of a node's resolv.conf. Raises UsageError if it has none."""
-    file = netns.ETC / namespace(lab.name, source.name) / "resolv.conf"
-    lines = file.read_text(errors="replace").splitlines() if file.is_file() else []
-    for line in lines:
-        words = line.split()
-        if words[:1] == ["nameserver"]:
-            return words[1]
-    raise UsageError(
-        f"{source.name} has no name server", "name one: sudo netlab trace SRC SERVER --by …"
-    )
+def _name_servers(lab: Lab, source: Node) -> list[str]:
+    """Return the name servers of a node's resolv.conf."""
+    lines = _lines(lab, source, "resolv.conf")
+    return [words[1] for words in lines if words[0] == "nameserver" and len(words) > 1]
+
+
+def _lines(lab: Lab, source: Node, name: str) -> list[list[str]]:
+    """Return the words of each line of a file in a node's /etc; none if there is no such file."""
+    file = netns.ETC / namespace(lab.name, source.name) / name
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    return [words for line in text.splitlines() if (words := line.partition("#")[0].split())]

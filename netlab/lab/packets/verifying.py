@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from netlab.kernel.host.doctor import require_root
 from netlab.kernel.resources.observe import addresses
 from netlab.kernel.signals import deferred_signals
-from netlab.lab.packets.network_map import netmap
+from netlab.lab.packets.network_map import addresses_lost, steady
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.scenario.expectation import selected, witnesses
@@ -16,6 +16,7 @@ from netlab.scenario.model import Family
 from netlab.verify.matrix import MatrixInput, measure
 
 if TYPE_CHECKING:
+    from netlab.diagnosis.journey import NetworkMap
     from netlab.lab.labs import Lab
     from netlab.scenario.expectation import Expectation
     from netlab.verify.matrix import AdapterAddresses, Result
@@ -38,14 +39,17 @@ def verify(
     require_root()
     chosen = lab.expectations if expectations is None else expectations
     controls = witnesses(lab.expectations, chosen)
-    inputs = MatrixInput(lab.topology.endpoints, *_namespaces_and_addresses(lab))
-    network_map = None if replies_only else netmap(lab)
-    with deferred_signals() as interruption:
+    with steady(lab) as network_map, deferred_signals() as interruption:
+        inputs = MatrixInput(
+            lab.topology.endpoints,
+            *_namespaces_and_addresses(lab, network_map),
+            frozenset(network_map.gone),
+        )
         results = measure(
             [*chosen, *controls],
             inputs,
             progress or (lambda done: None),
-            network_map,
+            None if replies_only else network_map,
             interruption,
         )
     unasked = {id(control) for control in controls}
@@ -61,11 +65,12 @@ def pairs(lab: Lab, sources: Sequence[str], targets: Sequence[str]) -> tuple[Exp
 
 
 def _namespaces_and_addresses(
-    lab: Lab,
+    lab: Lab, network_map: NetworkMap
 ) -> tuple[dict[str, str], dict[Family, AdapterAddresses]]:
-    """Return each node's namespace, and the addresses that adapters have now."""
+    """Return each node's namespace, and the addresses that adapters have now; those that have gone had."""
     namespaces = {names.node(namespace): namespace for namespace in lab.plan.namespaces}
-    ipv4, ipv6 = addresses([namespaces[node.name] for node in lab.topology.endpoints])
+    present = [node for node in lab.topology.endpoints if node.name not in network_map.gone]
+    ipv4, ipv6 = addresses([namespaces[node.name] for node in present])
     by_family: dict[Family, AdapterAddresses] = {
         family: {
             NodeInterface(names.node(key.namespace), key.interface): present
@@ -73,4 +78,9 @@ def _namespaces_and_addresses(
         }
         for family, current in ((Family.IPV4, ipv4), (Family.IPV6, ipv6))
     }
+    for adapter, had in addresses_lost(lab, network_map).items():
+        for address in had:
+            family = Family.IPV4 if address.version == 4 else Family.IPV6
+            key = NodeInterface(adapter.node, adapter.holder)
+            by_family[family] = {key: (address,), **by_family[family]}
     return namespaces, by_family

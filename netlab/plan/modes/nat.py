@@ -198,7 +198,7 @@ table ip nat_device {{{input_chain}
 		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr {adapter.network.subnet} oifname "{UPLINK}" masquerade{masquerade_host}
 	}}
-{drop_untranslated(f'oifname "{UPLINK}"', "saddr . oif")}}}
+{drop_untranslated("saddr . oif", f'oifname "{UPLINK}"')}}}
 """
 
 

@@ -149,7 +149,8 @@ def _rules(
     translated += shared
     chains = ""
     if nat_networks or translated:
-        chains = _nat_chains(cards, nat_networks, translated, _own_calls(nat_networks, forwards))
+        own_calls = _own_calls(nat_networks, forwards)
+        chains = _nat_chains(cards, nat_networks, routed, translated, own_calls)
     return f"""\
 table ip host {{{_forwarded_ports(forwards, _into_loopback(nat_networks))}
 	chain forward {{
@@ -163,6 +164,7 @@ table ip host {{{_forwarded_ports(forwards, _into_loopback(nat_networks))}
 def _nat_chains(
     cards: list[str],
     nat_networks: list[Network],
+    routed: list[str],
     translated: list[Network],
     own_calls: str,
 ) -> str:
@@ -180,12 +182,24 @@ def _nat_chains(
     if own_calls:
         rows += f"\t\tiifname {nat_uplinks} oifname {nat_uplinks} snat to ct original ip daddr\n"
         rows += own_calls
-    inside = _set([*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)])
+    inside = [*map(nat.host_end, nat_networks), *(vmnet.name for vmnet in translated)]
     return f"""\
 {chains}	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 {rows}	}}
-{drop_untranslated(f"iifname {inside} oifname {_set(cards)}", "saddr")}"""
+{drop_untranslated("saddr", *_ways_out(inside, cards, routed))}"""
+
+
+def _ways_out(inside: list[str], cards: list[str], routed: list[str]) -> Iterator[str]:
+    """Matches of what leaves a translated network by a card, except where the host is a plain router."""
+    plain = [interface for interface in inside if interface in routed]
+    ways = (
+        ([interface for interface in inside if interface not in routed], cards),
+        (plain, [card for card in cards if card not in routed]),
+    )
+    for entrances, exits in ways:
+        if entrances and exits:
+            yield f"iifname {_set(entrances)} oifname {_set(exits)}"
 
 
 def _into_loopback(nat_networks: list[Network]) -> str:

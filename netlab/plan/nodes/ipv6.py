@@ -74,7 +74,7 @@ def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource
             continue
         yield Ipv6(netns, adapter.holder, adapter.network.prefix, metric(adapter.holder))
         if adapter.ipv6:
-            yield Advertised(netns, adapter.holder, adapter.ipv6, _leads_on(adapter.network))
+            yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.network.leads_on_ipv6)
     if node.firewall.blocks and node.role is Role.VM:
         yield Ruleset(netns, firewall_6(node.firewall))
     if node.forwards:
@@ -84,11 +84,6 @@ def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource
         yield Sysctl(netns, "net.ipv6.ip_nonlocal_bind", "1")
         for port in node.listens:
             yield from server(netns, port, adapters[0].ipv6)
-
-
-def _leads_on(network: Network) -> bool:
-    """Return whether the node that advertises the prefix is a router too; a host-only network has none."""
-    return network.mode is None or network.mode.on_lan or network.mode.nat_device is not None
 
 
 def _forwards(netns: str) -> Sysctl:
@@ -184,7 +179,7 @@ table ip6 nat_device {{
 		type nat hook postrouting priority srcnat; policy accept;
 		ip6 saddr {vmnet.prefix} oifname "{nat.UPLINK}" masquerade
 	}}
-{drop_untranslated(f'iifname "{adapter.interface}" oifname "{nat.UPLINK}"', "saddr . oif")}}}
+{drop_untranslated("saddr . oif", f'iifname "{adapter.interface}" oifname "{nat.UPLINK}"')}}}
 """
 
 
@@ -226,7 +221,7 @@ def _host_nat(cards: list[str], ends: list[str]) -> str:
         return ""
     out = f"\t\tiifname {_set(ends)} oifname {_set(cards)} masquerade\n" if cards else ""
     last = (
-        drop_untranslated(f"iifname {_set(ends)} oifname {_set(cards)}", "saddr") if cards else ""
+        drop_untranslated("saddr", f"iifname {_set(ends)} oifname {_set(cards)}") if cards else ""
     )
     return f"""\
 	chain input {{

@@ -159,7 +159,7 @@ table ip home_router {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{outside.interface}" masquerade
 	}}
-{drop_untranslated(f'oifname "{outside.interface}"', "saddr . oif")}}}
+{drop_untranslated("saddr . oif", f'oifname "{outside.interface}"')}}}
 """
 
 

@@ -6,7 +6,7 @@ vmnet. Values from generated dhcpd.conf files; see `scenario/addresses/pools.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from itertools import islice
 
@@ -78,18 +78,8 @@ def home_router(
     )
 
 
-def reserved(network: Network) -> dict[str, list[IPv4Address]]:
-    """Addresses that the scenario reserves, by a machine's name or by a MAC in small letters."""
-    addresses: dict[str, list[IPv4Address]] = {}
-    for client, address in (network.dhcp.reservations if network.dhcp else {}).items():
-        addresses.setdefault(client.lower() if ":" in client else client, []).append(address)
-    return addresses
-
-
-def terms(
-    topology: Topology, adapter: Adapter, reserved: Mapping[str, list[IPv4Address]]
-) -> tuple[str, ...]:
-    """The terms of a DHCP client's lease: the address `reserved` for it or the range, options and time.
+def terms(topology: Topology, adapter: Adapter) -> tuple[str, ...]:
+    """The terms of a DHCP client's lease: the address reserved for it or the range, options and time.
 
     Not the address that is written down for the start of the lab only: that depends on who else is
     there, and who has one keeps it when another VM comes.
@@ -98,6 +88,7 @@ def terms(
     lease when its host's card comes to another LAN.
     """
     network = adapter.network
+    reserved = network.dhcp.reservations if network.dhcp else {}
     if lease_network(adapter) == ANYWHERE or network.guest_dhcp:
         return ()
     if network.mode and not network.mode.on_lan:
@@ -109,7 +100,7 @@ def terms(
             return ()
         handed_out, seconds = home_router(topology, network.lan or network.name)
         network = topology.networks[network.lan or network.name]
-    reservation = [*reserved.get(adapter.node, ()), *reserved.get(adapter.mac, ())]
+    reservation = [reserved[name] for name in (adapter.node, adapter.mac) if name in reserved]
     option_texts = (f"{name} {value}" for name, value in handed_out.items())
     return (
         *map(str, reservation or network.pool),
@@ -153,7 +144,7 @@ def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, I
     first, last = network.pool
     configured = network.dhcp.reservations if network.dhcp else {}
     macs = {adapter.node: adapter.mac for adapter in reversed(adapters)}
-    reserved = {macs.get(client, client.lower()): address for client, address in configured.items()}
+    reserved = {macs.get(client, client): address for client, address in configured.items()}
     taken = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
     free = (
         address

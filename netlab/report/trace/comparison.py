@@ -13,7 +13,7 @@ from netlab.diagnosis.journey import Step
 from netlab.messages import N_
 from netlab.packets.packet import Part
 from netlab.report.trace.narrative import NUMBERED, Story, flow, pad, widest
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 _GAP = 4
 _ComparedRow = tuple[bool, str, str]

@@ -14,7 +14,7 @@ from netlab.report.table import Table
 from netlab.report.trace.narrative import Story
 from netlab.report.trace.steps import decision_line
 from netlab.report.words import FIELDS, field_name
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 _LAYERS = {
     "eth": "L2",

@@ -11,7 +11,7 @@ from netlab.packets.packet import Part
 from netlab.report.trace.narrative import NUMBERED, Story, flow
 from netlab.report.trace.steps import question_and_answer
 from netlab.report.words import discovery_name
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 _ARROWS = {Part.REQUEST: "->>", Part.REPLY: "-->>", Part.ERROR: "--x"}
 _ESCAPED = {"#": "#35;", ";": "#59;", "\n": " "}

@@ -15,7 +15,7 @@ from netlab.frozen import frozen
 from netlab.messages import N_, render, translator
 from netlab.packets.packet import Packet, Part
 from netlab.report.words import field_name, part_name
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 NUMBERED = (Part.REQUEST, Part.REPLY, Part.ERROR)
 """Parts whose steps have numbers; ARP on the way has none."""

@@ -9,7 +9,7 @@ from netlab.packets.packet import Frame
 from netlab.plan.names import node
 from netlab.report.pcapng import Pcapng
 from netlab.report.trace.narrative import Story
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 from netlab.visible import visible
 
 

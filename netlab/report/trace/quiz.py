@@ -13,7 +13,7 @@ from netlab.frozen import frozen
 from netlab.messages import N_
 from netlab.packets.packet import Part
 from netlab.report.trace.narrative import Story
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 _CHOICES = 4
 

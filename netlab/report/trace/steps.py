@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from netlab.diagnosis import phrases
+from netlab.diagnosis import kernel_drops, phrases
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import N_, language_name, languages
 from netlab.packets.packet import Packet, Part
@@ -23,15 +24,12 @@ from netlab.report.words import (
     probe_name,
     translations,
 )
-from netlab.trace.audit import DropAudit
-from netlab.trace.trace import Trace
+from netlab.trace.model import Trace
 
 WIDTH = 100
 """Columns of a wide terminal, and of a pipe."""
 _INDENT = " " * 6
 _TTL_WIDTH, _TIME_WIDTH = 5, 10
-_SHOWN_INTERFACES = 3
-"""How many of the interfaces that a dropped packet has passed are shown, from the last one back."""
 _TO_EVERYBODY = ("arp", "dhcp")
 """Kinds of probe whose question goes to every machine of a network."""
 _REWRITE, _DROPPED, _DECISION = "yellow", "bold red", "dim"
@@ -43,17 +41,16 @@ def journey(
     reply: bool,
     language: str,
     *,
-    account: DropAudit | None = None,
     hint: bool = False,
     width: int = WIDTH,
 ) -> RenderableType:
     """Return the request step by step, and where and why it ended.
 
-    `reply`: the reply step by step too. `account`: what the kernel's tracepoints say of drops.
-    `hint`: say which options show more. `width`: in columns, where lines are folded.
+    `reply`: the reply step by step too. `hint`: say which options show more. `width`: in columns, where
+    lines are folded.
     """
     story = Story(trace, language)
-    return Group(*_Picture(story, reply, width).lines(), *_end(story, account, hint))
+    return Group(*_Picture(story, reply, width).lines(), *_end(story, hint))
 
 
 class _Picture:
@@ -259,7 +256,7 @@ def _way(steps: Iterable[Step]) -> list[tuple[str, frozenset[str]]]:
     return [(step.node, frozenset(step.rewrites)) for step in steps]
 
 
-def _end(story: Story, account: DropAudit | None, hint: bool) -> Iterator[RenderableType]:
+def _end(story: Story, hint: bool) -> Iterator[RenderableType]:
     """The verdict; of a dropped packet also where, why, and which command shows it."""
     finding = story.trace.diagnosis
     yield Text("")
@@ -269,8 +266,8 @@ def _end(story: Story, account: DropAudit | None, hint: bool) -> Iterator[Render
     else:
         yield Text(story.verdict(), _VERDICTS.get(finding.verdict, _DROPPED))
         rows = [*_where(story), *_why(story)]
-    if account:
-        rows += [(N_("audit"), line) for line in _account(account, story)]
+    if look := story.trace.second_look:
+        rows += [(N_("second look"), line) for line in _second_look(look, story)]
     table = Table.grid(padding=(0, 3, 0, 0))
     for name, text in rows:
         table.add_row(f"  {story.gettext(name)}", text)
@@ -303,19 +300,15 @@ def _hint(story: Story) -> str:
     return " · ".join([options, *proposals])
 
 
-def _account(account: DropAudit, story: Story) -> Iterator[str]:
-    """A line for each drop that the kernel reports."""
-    for drop in account.drops:
-        last = drop.interfaces[-_SHOWN_INTERFACES:]
-        before = "… ▸ " * (len(drop.interfaces) > len(last))
-        where = before + " ▸ ".join(last)
-        where = where or story.gettext("was on no interface; perhaps another's packet")
-        function = f" in {drop.location}" if drop.location else ""
-        yield f"{drop.reason or '?'}{function}: {where}"
-    if not account.drops:
+def _second_look(look: SecondLook, story: Story) -> Iterator[str]:
+    """What a second look has used: a line for each place and reason that the kernel tells of."""
+    places = {drop.node: kernel_drops.in_words(drop) for drop in look.drops if drop.reason}
+    for node, words in places.items():
+        yield f"{node}: {story.render(words)}"
+    if look.recorded and not places:
         yield story.gettext("the kernel's tracepoints tell of no drop")
-    if account.incomplete:
-        yield story.gettext("the kernel's buffer was overrun: drops may be missing")
+    if not look.recorded:
+        yield story.gettext("without the kernel's tracepoints (see netlab doctor)")
 
 
 def _where(story: Story) -> Iterator[tuple[str, str]]:
@@ -362,4 +355,7 @@ def _why(story: Story) -> Iterator[tuple[str, str]]:
         yield N_("why"), story.render(why)
     yield N_("evidence"), story.render(finding.evidence)
     if finding.look_at:
-        yield N_("look at"), f"sudo netlab exec {finding.at} -- {finding.look_at}"
+        yield (
+            N_("look at"),
+            f"sudo netlab exec {finding.look_on or finding.at} -- {finding.look_at}",
+        )

@@ -11,11 +11,18 @@ makes gets a locally administered `02:…`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container
 from hashlib import sha256
 from uuid import UUID
 
 _ADAPTER_STEP = 10
+
+
+def plain(word: str) -> str | None:
+    """Return a MAC address in small letters with colons, Windows' hyphens too; None for any other word."""
+    mac = word.lower().replace("-", ":")
+    return mac if re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) else None
 
 
 def vm_uuid(vm: str, adapters: int, taken: Container[str] = ()) -> UUID:

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.scenario.checks import addresses, host, ipv6, names, services, subnets, vmnets, vms
+from netlab.scenario.checks import (
+    addresses,
+    host,
+    ipv6,
+    names,
+    routes,
+    services,
+    subnets,
+    vmnets,
+    vms,
+)
 from netlab.scenario.checks.lookup import KeysAt
 from netlab.scenario.model import Scenario
 from netlab.scenario.text.paths import PathProblem
@@ -34,10 +44,12 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from services.forwards(topology)
     yield from host.host_nics(scenario)
     yield from vms.nics(topology, declared)
-    yield from subnets.overlaps(topology)
+    yield from subnets.subnets(scenario)
+    yield from routes.overlaps(topology)
+    yield from routes.default_routes(topology)
     yield from ipv6.prefixes(topology)
     yield from addresses.host_twice(topology)
-    yield from host.routes(scenario)
+    yield from host.routes(topology)
     yield from addresses.addresses(topology)
     yield from vms.copies(scenario)
     yield from vms.guests(scenario)

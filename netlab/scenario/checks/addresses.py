@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
@@ -28,18 +28,25 @@ class _Claim:
 
 def host_twice(topology: Topology) -> Iterator[PathProblem]:
     """Yield machines that the host cannot reach, since one of its own adapters has their address."""
-    network_of = {
-        adapter.address.ip: adapter.network
-        for adapter in topology.nodes[HOST].adapters
-        if adapter.address and not adapter.network.outside
+    inside = [adapter for adapter in topology.nodes[HOST].adapters if not adapter.network.outside]
+    network_of: dict[IPv4Address | IPv6Address, str] = {
+        address.ip: adapter.network.name
+        for adapter in inside
+        for address in (adapter.address, adapter.ipv6)
+        if address
     }
-    for claim in _claims(topology):
-        if claim.network in topology.scenario.all_lans and (
-            network := network_of.get(claim.address)
-        ):
+    lans = topology.scenario.all_lans
+    owners: list[tuple[str, IPv4Address | IPv6Address]] = [
+        (claim.owner, claim.address) for claim in _claims(topology) if claim.network in lans
+    ]
+    owners += [
+        (router.name, router.primary.ipv6.ip) for router in topology.routers if router.primary.ipv6
+    ]
+    for owner, address in owners:
+        if name := network_of.get(address):
             yield PathProblem(
-                ("vmnets", network.name),
-                f"{claim.address} is taken twice: by {claim.owner} and by the host adapter of {network.name}",
+                ("vmnets", name),
+                f"{address} is taken twice: by {owner} and by the host adapter of {name}",
                 "give one of them another address: the host would talk to itself",
                 on_key=True,
             )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.scenario.addresses import pools
-from netlab.scenario.checks.lookup import lan_path
+from netlab.scenario.checks.lookup import called, lan_path
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import HostAdapter, HostAdapterState, LanDhcp, Scenario
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import HOST, LAN, Topology
+from netlab.scenario.topology import HOST, Topology, router_of, wan_of
 from netlab.suggest import instead
 
 MAX_LANS = 16
@@ -96,11 +96,24 @@ def _sharing(scenario: Scenario) -> Iterator[PathProblem]:
         )
 
 
-def routes(scenario: Scenario) -> Iterator[PathProblem]:
-    """Yield static routes of routers that do not lead to their neighbours."""
+def routes(topology: Topology) -> Iterator[PathProblem]:
+    """Yield static routes of routers that do not lead to their neighbours, or away from some of them."""
+    scenario = topology.scenario
     for name, lan in scenario.all_lans.items():
         for subnet, gateway in lan.routes.items():
             path: DataPath = (*lan_path(name), "routes", str(subnet))
+            if subnet in (lan.subnet, topology.networks[wan_of(name)].subnet):
+                message = f"the router has {subnet} itself: no neighbour can lead there"
+                yield PathProblem(path, message, "remove this route", on_key=True)
+            elif subnet.subnet_of(lan.subnet):
+                owner = called(scenario, name)
+                message = (
+                    f"{router_of(name)} sends {subnet} to {gateway}, since that route is more specific than"
+                    f" {owner}'s {lan.subnet}: machines on {owner} with such addresses are not reached from"
+                    f" {router_of(name)}"
+                )
+                fix = "choose another subnet, unless that is what you want to see"
+                yield PathProblem(path, message, fix, on_key=True, is_warning=True)
             if gateway not in lan.subnet or gateway == lan.gateway:
                 message = f"{gateway} is no neighbour of the router on the LAN {lan.subnet}"
                 fix = "use the address of a machine there, for example the host's"
@@ -110,14 +123,13 @@ def routes(scenario: Scenario) -> Iterator[PathProblem]:
 def forwards(topology: Topology) -> Iterator[PathProblem]:
     """Yield networks between which the host cannot forward."""
     path: DataPath = ("host", "forwards")
-    scenario = topology.scenario
-    networks = [
-        LAN,
-        *(net.name for net in topology.vmnets if net.adapter.state is not HostAdapterState.NONE),
-    ]
-    for index, name in enumerate(scenario.host.forwards):
+    forwards = topology.scenario.host.forwards
+    networks = list(
+        dict.fromkeys(adapter.network.name for adapter in topology.nodes[HOST].adapters)
+    )
+    for index, name in enumerate(forwards):
         if name not in networks:
-            fix = f"use some of: {', '.join(networks)}"
-            yield PathProblem((*path, index), f"the host has no adapter on '{name}'", fix)
-    if len(set(scenario.host.forwards)) == 1:
+            what = f"the host has no adapter on '{name}'"
+            yield PathProblem((*path, index), what, instead(name, networks))
+    if len(set(forwards)) == 1:
         yield PathProblem(path, "one network is not enough to forward", "name two or more")

@@ -38,7 +38,7 @@ def prefixes(topology: Topology) -> Iterator[PathProblem]:
                 f"{name}'s MTU is {vmnet.mtu} bytes, and {has} IPv6, which needs {ipv6.LEAST_MTU}"
             )
             yield PathProblem(("vmnets", name, "mtu"), message, "make it larger, or remove `ipv6`")
-    yield from _prefix_overlaps(scenario, networks)
+    yield from _taken_prefixes(scenario, networks)
 
 
 def _vmnet_prefix(name: str, vmnet: Vmnet, network: Network | None) -> Iterator[PathProblem]:
@@ -58,17 +58,17 @@ def _vmnet_prefix(name: str, vmnet: Vmnet, network: Network | None) -> Iterator[
         yield PathProblem(path, message, "add `dhcp: true`, or remove `ipv6`", on_key=True)
 
 
-def _prefix_overlaps(scenario: Scenario, networks: dict[str, Network]) -> Iterator[PathProblem]:
+def _taken_prefixes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[PathProblem]:
+    """Yield prefixes that are the Internet's, another LAN's, to which the Internet leads, or netlab's own."""
     owners: dict[IPv6Network, str] = {ipv6.INTERNET: "the lab's Internet"}
     owners |= {ipv6.provider(number): "the lab's Internet" for number in range(MAX_LANS)}
-    claims = [
-        ((*lan_path(name), "ipv6"), name, lan.ipv6) for name, lan in scenario.all_lans.items()
+    lans = [((*lan_path(name), "ipv6"), name, lan.ipv6) for name, lan in scenario.all_lans.items()]
+    vmnets = [
+        (("vmnets", name, "ipv6"), name, network.prefix)
+        for name in scenario.vmnets
+        if (network := networks.get(name)) and not (network.mode and network.mode.on_lan)
     ]
-    for name in scenario.vmnets:
-        network = networks.get(name)
-        if network and not (network.mode and network.mode.on_lan):
-            claims.append((("vmnets", name, "ipv6"), name, network.prefix))
-    for path, name, prefix in claims:
+    for path, name, prefix in (*vmnets, *lans):
         if prefix is None:
             continue
         if prefix.subnet_of(ipv6.UPLINKS):
@@ -76,4 +76,5 @@ def _prefix_overlaps(scenario: Scenario, networks: dict[str, Network]) -> Iterat
         if prefix in owners:
             message = f"{prefix} is taken twice: by {owners[prefix]} and by {name}"
             yield PathProblem(path, message, "choose another prefix for one of them")
-        owners.setdefault(prefix, name)
+        if name in scenario.all_lans:
+            owners.setdefault(prefix, name)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from netlab.scenario.addresses import pools
-from netlab.scenario.checks.lookup import adapters, lan_path, subnets
+from netlab.scenario.addresses import mac, pools
+from netlab.scenario.checks.lookup import adapter_path, adapters, lan_path
 from netlab.scenario.model import LanDhcp
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import HOST, HOTSPOT, Adapter, Network, Node, Role, Topology
+from netlab.scenario.topology import HOST, Network, Topology
 
 
 def dhcp(topology: Topology) -> Iterator[PathProblem]:
@@ -49,21 +48,8 @@ def without_address(topology: Topology) -> Iterator[PathProblem]:
             if in_vain := adapter.in_vain:
                 message = f"DHCP gives {node.name} no address on {adapter.interface}: {in_vain.why}"
                 yield PathProblem(
-                    _adapter_path(node, adapter), message, in_vain.fix, is_warning=True
+                    adapter_path(topology, adapter), message, in_vain.fix, is_warning=True
                 )
-
-
-def _adapter_path(node: Node, adapter: Adapter) -> DataPath:
-    """Return the path of an adapter that DHCP configures."""
-    match node.role:
-        case Role.VM:
-            return ("vms", node.name, "nics", int(adapter.interface.removeprefix("eth")))
-        case Role.HOST:
-            return ("host", "nics", adapter.interface)
-        case _ if adapter.network.lan:
-            return (*lan_path(adapter.network.lan), "peers", node.name)
-        case _:
-            return ("host", HOTSPOT, node.name)
 
 
 def _reservations(
@@ -72,8 +58,7 @@ def _reservations(
     """Yield reservations for nobody; `asking` are VMs that ask DHCP, and their networks."""
     assert network.dhcp
     for client, address in network.dhcp.reservations.items():
-        is_mac = re.fullmatch(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", client)
-        if (client, network.name) not in asking and not is_mac:
+        if (client, network.name) not in asking and not mac.plain(client):
             message = f"no VM '{client}' asks {network.name}'s DHCP for an address"
             fix = "name a VM with an adapter there and no static address, or a MAC"
             yield PathProblem((*path, client), message, fix, on_key=True)
@@ -150,28 +135,23 @@ BRIDGE_PORTS = 1023
 
 def sizes(topology: Topology) -> Iterator[PathProblem]:
     """Yield networks with more adapters than a switch has ports, or DHCP has addresses."""
-    scenario, subnet_of = topology.scenario, subnets(topology)
+    scenario = topology.scenario
     yield from _too_few_ports(topology)
-    clients: dict[IPv4Network, int] = {}
-    for network in _asked(topology):
-        vmnet = scenario.vmnets.get(network)
-        if vmnet and (vmnet.mode.private or not vmnet.mode.leases):
-            continue
-        if subnet := subnet_of.get(network):
-            clients[subnet] = clients.get(subnet, 0) + 1
-    for name, subnet in subnet_of.items():
-        vmnet = scenario.vmnets.get(name)
-        if vmnet and vmnet.mode.private:
-            continue
-        first, last = topology.networks[name].pool
-        room = int(last) - int(first) + 1
+    clients = Counter(_asked(topology))
+    for network in topology.networks.values():
+        name, asking = network.name, clients[network.segment]
+        of_vmnet = name in scenario.vmnets and not (network.mode and network.mode.on_lan)
         at_lan = name in scenario.all_lans
+        if not (network.serves and (of_vmnet or at_lan)):
+            continue
+        first, last = network.pool
+        room = int(last) - int(first) + 1
         chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
-        if clients.get(subnet, 0) > room and not chosen:
+        if asking > room and not chosen:
             path: DataPath = (*lan_path(name), "subnet") if at_lan else ("vmnets", name)
             yield PathProblem(
                 path,
-                f"{clients.pop(subnet)} adapters ask DHCP on {subnet}, which leases {room} addresses"
+                f"{asking} adapters ask DHCP on {network.subnet}, which leases {room} addresses"
                 f" ({first} to {last})",
                 "give some of them an address, or use a larger subnet",
                 on_key=True,
@@ -202,12 +182,8 @@ def _too_few_ports(topology: Topology) -> Iterator[PathProblem]:
 
 
 def _asked(topology: Topology) -> Iterator[str]:
-    """Yield, for each adapter that asks DHCP, the network that it is plugged into."""
-    scenario = topology.scenario
-    for name, lan in scenario.all_lans.items():
-        yield from (name for peer in lan.peers.values() if not peer.address)
-    yield from (nic.lan for nic in scenario.host.nics.values() if not nic.address)
-    served = {network.name for network in topology.networks.values() if network.leases}
-    for _, _, nic in adapters(scenario):
-        if not nic.address and nic.network in served:
-            yield nic.network
+    """Yield, for each adapter that asks a DHCP server, the segment that it is plugged into."""
+    for node in topology.nodes.values():
+        for adapter in node.adapters:
+            if adapter.by_dhcp and adapter.network.leases:
+                yield adapter.network.segment

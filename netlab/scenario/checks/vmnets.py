@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.scenario.checks.lookup import KeysAt
+from netlab.scenario.checks.lookup import KeysAt, written_name
 from netlab.scenario.checks.names import network_name
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
@@ -129,8 +129,7 @@ def numbers(topology: Topology) -> Iterator[PathProblem]:
         if network.mode and network.mode.nat_device:
             first = taken.setdefault(network.number, network)
             if first is not network:
-                vmnets = topology.scenario.vmnets
-                name = next(vmnet for vmnet in vmnets if network.name.startswith(vmnet))
+                name = written_name(topology.scenario, network)
                 message = (
                     f"netlab makes the same number of the names {first.name} and {network.name}"
                 )

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
 from netlab.scenario.addresses import ipv6
+from netlab.scenario.addresses.mac import plain
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
     HOST_NAME,
@@ -81,12 +82,13 @@ def _one_line(text: str) -> str:
     return text
 
 
-def _unicast(mac: str) -> str:
-    if not re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac.lower()):
+def _unicast(word: str) -> str:
+    mac = plain(word)
+    if mac is None:
         raise ValueError("must be a MAC address like 00:0c:29:12:34:56")
     if int(mac[:2], 16) & 1 or int(mac.replace(":", ""), 16) == 0:
         raise ValueError("must be a unicast MAC address (first byte even, not all zero)")
-    return mac.lower()
+    return mac
 
 
 _NOT_UNICAST = tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from netlab.scenario.addresses.mac import plain
 from netlab.scenario.mode import Mode, vmnet_modes
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
@@ -107,9 +108,9 @@ class Dhcp:
     dns: list[UsableAddress] = key(
         default=[], description="Name servers; default: the NAT device, or the host adapter."
     )
-    reservations: dict[str, UsableAddress] = key(
-        default={}, description="A VM's name, or a MAC: the address that it always gets."
-    )
+    reservations: dict[
+        Annotated[str, Valid(after=lambda word: plain(word) or word)], UsableAddress
+    ] = key(default={}, description="A VM's name, or a MAC: the address that it always gets.")
 
 
 @mapping

@@ -20,7 +20,7 @@ from netlab.scenario.model.values import (
     UsableAddress,
     VmnetName,
 )
-from netlab.scenario.names import DNS_NAME, HOST_NETWORK, LONGEST_NAME
+from netlab.scenario.names import DNS_NAME, LONGEST_NAME
 
 
 def _peer(value: object) -> object:
@@ -165,7 +165,7 @@ class Host:
         description="What its firewall lets in all the same: icmp, tcp, udp, tcp:8080. A port that"
         " `firewall` names stays shut.",
     )
-    forwards: list[Annotated[str, Valid(pattern=HOST_NETWORK)]] = key(
+    forwards: list[LanName] = key(
         default=[],
         description="Networks between which the host is a router (IP forwarding); default: it is none.",
     )

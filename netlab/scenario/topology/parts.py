@@ -105,9 +105,31 @@ class Network:
     @property
     def leases(self) -> bool:
         """True if a DHCP server answers here: VMware's, a VM's, or the LAN's."""
+        return self.guest_dhcp or self.serves
+
+    @property
+    def serves(self) -> bool:
+        """True if a DHCP server that is no VM's answers here."""
         mode = self.mode
         has_server = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
-        return self.guest_dhcp or (has_server and VmnetService.DHCP not in self.stopped)
+        return has_server and VmnetService.DHCP not in self.stopped
+
+    @property
+    def unserved(self) -> str:
+        """The reason for which no DHCP server but a VM's answers here, where none does."""
+        mode = self.mode
+        if mode is None or mode.on_lan:
+            return f"the router of {self.lan or self.name} serves no DHCP"
+        if self.has_dhcp_server or mode.serves_itself:
+            return "it is stopped"
+        if mode.product is VMWARE and mode.dhcp_server:
+            return "it is switched off"
+        return f"{mode.value} has none" if mode is not Mode.SEGMENT else "a LAN segment has none"
+
+    @property
+    def leads_on_ipv6(self) -> bool:
+        """True if the node that advertises the prefix is a router too; a host-only network has none."""
+        return self.mode is None or self.mode.on_lan or self.mode.nat_device is not None
 
     @property
     def has_dhcp_server(self) -> bool:
@@ -246,6 +268,11 @@ class Adapter:
         )
 
     @property
+    def leads_out_ipv6(self) -> bool:
+        """True if it brings its machine a default route of IPv6."""
+        return self.listens_to_router and self.ipv6 is not None and self.network.leads_on_ipv6
+
+    @property
     def in_vain(self) -> InVain | None:
         """The reason for which DHCP gives it no address; None if it gets one, or wants none."""
         if not self.by_dhcp or self.released or self.gets_lease:
@@ -268,7 +295,7 @@ class Adapter:
             card = f"the host's {network.nic}, which has no link" if network.nic else "no card"
             why = f"no DHCP server answers: {network.name} is bridged to {card}"
             return InVain("dhcp-no-offer", why, "plug the card in, or choose another: `nic`")
-        why = f"no DHCP server answers on {network.name}"
+        why = f"no DHCP server answers on {network.name}: {network.unserved}"
         return InVain("dhcp-no-offer", why, "give it an `address`, or let a server run there")
 
     @property

@@ -90,7 +90,7 @@ def test_wrong_gateway(running):
     with changed("vm2", GATEWAY_1, GATEWAY_2):
         assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
         with changed("host", FORWARDING + "1", FORWARDING + "0"):
-            assert compared(running, "vm2", "internet") == ("host", Cause.FIREWALL)
+            assert compared(running, "vm2", "internet") == ("host", Cause.NOT_FORWARDING)
 
 
 STRANGER = "02:00:00:00:00:77"
@@ -249,7 +249,7 @@ def test_two_machines_with_one_address(running):
     with changed("vm3", twin.format("add"), twin.format("del")):
         found = lab.explain(running, "vm2", "internet").diagnosis
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "vm2")
-    assert found.evidence == "not certain: vmnet8-nat, vm3 would all answer for 10.0.0.2"
+    assert found.evidence == "not certain, because vmnet8-nat, vm3 would all answer for 10.0.0.2"
 
 
 @pytest.mark.on_each_kernel
@@ -260,7 +260,7 @@ def test_two_machines_with_one_address(running):
         ("vm3", "meta length 1-9 drop"),
         ("vm3", "icmp type 0-8 drop"),
         ("vm3", "icmp type vmap { 0-8 : drop }"),
-        ("vm3", "meta mark set 0x00000001"),
+        ("vm3", "meta priority set 1"),
         ("vm3", "ip daddr . ip saddr { 10.0.0.1 . 10.0.0.2 } drop"),
     ],
 )
@@ -268,7 +268,7 @@ def test_a_rule_that_cannot_be_worked_out_makes_it_uncertain(running, node, rule
     with rules(node, "input", rule) as shown:
         found = lab.explain(running, "vm2", "vm3").diagnosis
     assert (found.verdict, found.at, found.cause) == (Verdict.UNKNOWN, node, Cause.UNKNOWN)
-    assert found.evidence == f"not certain: rule extra c: {shown}"
+    assert found.evidence == f"not certain, because rule extra c: {shown}"
 
 
 def test_rules_of_a_switch_make_it_uncertain(running):
@@ -278,7 +278,10 @@ def test_rules_of_a_switch_make_it_uncertain(running):
         found = lab.explain(running, "vm2", "vm3").diagnosis
     finally:
         nft.delete_table("explain.vmnet8", "bridge", "b")
-    assert (found.verdict, found.evidence) == (Verdict.UNKNOWN, "not certain: chain bridge b c")
+    assert (found.verdict, found.evidence) == (
+        Verdict.UNKNOWN,
+        "not certain, because chain bridge b c",
+    )
 
 
 def test_nothing_is_sent(running):

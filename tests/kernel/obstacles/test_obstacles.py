@@ -399,7 +399,7 @@ def test_a_locked_port_is_one(pool):
 
 def test_a_switch_that_is_down_is_one(pool):
     run("ip link set br0 down")
-    assert "bridge br0 is down" in texts(pool, ObstacleKind.BRIDGE_PORT)
+    assert texts(pool, ObstacleKind.BRIDGE_PORT) == ["bridge br0 is down"]
 
 
 RULES = "table ip mine { chain c { type filter hook forward priority 0; policy drop; }; }"

@@ -35,7 +35,7 @@ HOST = "2001:db8:1:0:a3:6cff:fee6:2701"
 
 DEATHS = {
     ("internet", "vm1"): ("router", Cause.FIREWALL),
-    ("vm2", "vm4"): ("host", Cause.FIREWALL),
+    ("vm2", "vm4"): ("host", Cause.NOT_FORWARDING),
     ("vm1", "vm4"): ("internet", Cause.NO_ROUTE),
     ("vm4", "internet"): ("vm4", Cause.NO_ROUTE),
 }

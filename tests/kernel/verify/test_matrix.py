@@ -215,5 +215,7 @@ def test_what_cannot_send_proves_nothing_about_being_blocked(modes):
         inside("matrix.vm3", "ip", "link", "set", "eth0", "up")
         inside("matrix.vm3", "ip", "route", "replace", "default", "via", "10.0.0.2")
     own = [r for r in results if r.expectation.source.name == "vm3"]
-    assert {r.outcome.verdict for r in own} == {Verdict.UNKNOWN}
+    assert {(r.outcome.verdict, r.outcome.cause) for r in own} == {(Verdict.DROPPED, "nic-down")}
     assert not any(r.passed for r in own)
+    blocked = [r.failure for r in own if not r.expectation.reachable]
+    assert blocked and all("but the source sends nothing: " in failure for failure in blocked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_address
 from struct import pack
 
@@ -20,7 +19,7 @@ A, B, C = (f"02:00:00:00:00:0{n}" for n in (1, 2, 3))
 EVERYBODY, GROUP = "ff:ff:ff:ff:ff:ff", "33:33:ff:00:00:02"
 MAP = network(
     *("a.eth0 sw.pa", "b.eth0 sw.pb", "c.eth0 sw.pc"),
-    tables={"bridge admission": Cause.MAC_NOT_ALLOWED, "bridge loss-": Cause.LOST},
+    rules={"bridge admission": Cause.MAC_NOT_ALLOWED, "bridge loss-": Cause.LOST},
 )
 PORT_A, PORT_B, PORT_C = 1, 2, 3
 
@@ -89,7 +88,8 @@ ADVERTISES = discovery(136, A, "fd00::2", "fd00::1")
 
 
 def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **fields) -> Hit:
-    return Hit(f"lab.{at}", table, "t c: drop", True, frame, out, **fields)
+    text = f"{table.partition(' ')[2]} c: drop"
+    return Hit(f"lab.{at}", table, text, True, frame, out, **fields)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def hit(frame: bytes, out: int = 0, table: str = "bridge t", at: str = "sw", **f
         (hit(packet(), PORT_C), None),
         (hit(packet(EVERYBODY), PORT_C), drops.RuleDrop("t c: drop")),
         (hit(packet(), 1, at="a"), drops.RuleDrop("t c: drop")),
-        (hit(packet(), table="bridge loss-pa"), drops.RuleDrop("t c: drop", Cause.LOST)),
+        (hit(packet(), table="bridge loss-pa"), drops.RuleDrop("loss-pa c: drop", Cause.LOST)),
         (
             hit(packet(), table="bridge admission"),
-            drops.RuleDrop("t c: drop", Cause.MAC_NOT_ALLOWED),
+            drops.RuleDrop("admission c: drop", Cause.MAC_NOT_ALLOWED),
         ),
-        (hit(packet(), table="inet loss-pa"), drops.RuleDrop("t c: drop")),
+        (hit(packet(), table="inet loss-pa"), drops.RuleDrop("loss-pa c: drop")),
         (hit(packet(), policy=True), drops.RuleDrop("t c: drop", policy=True)),
     ],
 )
@@ -158,9 +158,9 @@ def test_what_is_said_of_a_silence():
     assert text(hit(ASKS)).text == "ARP: t c: drop"
     assert text(hit(SOLICITS), SIX).text == "neighbour discovery: t c: drop"
     refused = text(hit(ASKS, table="bridge admission"))
-    assert (refused.cause, refused.text) == (Cause.MAC_NOT_ALLOWED, f"{A}: t c: drop")
-    lost = text(replace(hit(ASKS), table="bridge loss-pa"))
-    assert (lost.cause, lost.text) == (Cause.LOST, "ARP: t c: drop")
+    assert (refused.cause, refused.text) == (Cause.MAC_NOT_ALLOWED, f"{A}: admission c: drop")
+    lost = text(hit(ASKS, table="bridge loss-pa"))
+    assert (lost.cause, lost.text) == (Cause.LOST, "ARP: loss-pa c: drop")
 
 
 def test_what_is_a_question_for_a_mac_address():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, ip_address
 
 import pytest
 
@@ -11,17 +11,17 @@ from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause, Diagnosis, look_at
 from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
-from netlab.diagnosis.evidence import ProbeEvidence
+from netlab.diagnosis.evidence import ProbeEvidence, Reporter
 from netlab.diagnosis.journey import AsymmetricReply, NetworkMap, asymmetric_reply, follow
 from netlab.diagnosis.verdict import Verdict
-from netlab.kernel.rows import RouteRow
+from netlab.kernel.rows import Flow, RouteRow
 from netlab.messages import languages
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Frame, Part
 from netlab.probes.base import Ends
 from netlab.report.text import plain
 from netlab.report.trace.steps import journey
-from netlab.trace.trace import Trace, TraceRequest
+from netlab.trace.model import Trace, TraceRequest
 from tests.unit.world import BACK, MAP, THERE, evidence, frames
 
 
@@ -125,6 +125,11 @@ THERE_AND_BACK = frames(THERE) + frames(BACK, Part.REPLY, 20)
 REFUSAL = frames(BACK, Part.ERROR, 20)
 for frame in REFUSAL:
     frame.fields.update({"icmp.type": "3", "icmp.code": "3", "ip.src": "10.0.0.2"})
+UDP = frames(THERE)
+for frame in UDP:
+    frame.fields.update({"udp.src": "5000", "udp.dst": "81"})
+RECEIVED = Flow(ip_address("10.0.0.1"), ip_address("10.0.0.2"), 5000, 81)
+CLOSED = {"reporters": {"pc": Reporter(RECEIVED, "eth0")}}
 TO_A_TWIN = frames("pc.eth0> host.lan< host.down> nat.up<", Part.REPLY, 20)
 for frame in TO_A_TWIN:
     frame.fields.update({"ip.src": "10.0.0.2", "ip.dst": "10.0.0.1"})
@@ -147,6 +152,23 @@ APART = {
     "switches": {"sw"},
 }
 NOT_APART = {**APART, "isolated": {NodeInterface("sw", "p1"): {"vm1"}}}
+
+
+def to_port(port: int) -> list[Frame]:
+    """A datagram."""
+    packet = frames(THERE)
+    for frame in packet:
+        frame.fields["udp.dst"] = str(port)
+    return packet
+
+
+FULL = {
+    "kind": "udp",
+    "listening": {"pc": {"udp/7"}},
+    "unread": {"pc": {"udp/7"}},
+    "counts": {"pc": {"Udp.RcvbufErrors": 1}},
+}
+ANOTHERS = {**FULL, "unread": {}}
 DNS = {
     "kind": "dns",
     "listening": {"pc": {"udp/53"}},
@@ -166,6 +188,10 @@ REVERSE = {"nat": {"TcpExt.IPReversePathFilter": 1}}
 TWO = {"Ip.InAddrErrors": 1, "TcpExt.IPReversePathFilter": 1}
 TWO_COUNTS = {**ADDRESS_ERROR, "counts": {"nat": TWO}, "misplaced": {"nat"}}
 OWN = {"10.0.0.2": {"nat"}}
+FORGED = {"drops": {("host", Part.REPLY): RULE}, "parts": {"nat": {"nat", "host"}}}
+TO_A_GROUP = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
+for frame in TO_A_GROUP:
+    frame.fields["eth.dst"] = "01:00:5e:00:00:05"
 
 CASES = [
     (evidence(THERE_AND_BACK, answered=True), "answered", "pc", None),
@@ -178,9 +204,10 @@ CASES = [
     (evidence(THERE_AND_BACK, answered=True, **FORWARDED), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, **AT_THE_BOX), "answered", "pc", None),
     (evidence(THERE_AND_BACK, answered=True, kind="dhcp", target="lan"), "answered", "pc", None),
-    (evidence(frames(THERE) + REFUSAL), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(UDP + REFUSAL, **CLOSED), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(UDP + REFUSAL), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE) + REFUSAL, **TWIN_SENDERS), "dropped", "pc", Cause.DUPLICATE_IP),
-    (evidence(frames(THERE) + REFUSAL, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
+    (evidence(UDP + REFUSAL, **CLOSED, **TYPED), "refused", "pc", Cause.PORT_CLOSED),
     (evidence(frames(THERE) + TO_A_TWIN, **TWIN_OF_SOURCE), "dropped", "nat", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), **TWIN_TARGETS), "dropped", "pc", Cause.DUPLICATE_IP),
     (evidence(frames(THERE), target="vm2", twins=MAC_TWINS), "dropped", "pc", Cause.DUPLICATE_MAC),
@@ -212,15 +239,23 @@ CASES = [
     (evidence(ENDED, silenced={"nat": NOT_HEARD}), "dropped", "sw", Cause.LOST),
     (evidence(frames(THERE), silenced={"pc": NOT_HEARD}), "dropped", "pc", Cause.NO_RETURN_PATH),
     (evidence(ENDED + ERROR, silenced={"nat": NOT_HEARD}), "dropped", "sw", Cause.LOST),
-    (evidence(frames(THERE), **DNS), "dropped", "pc", Cause.DNS_SILENT),
-    (evidence(frames(THERE), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
-    (evidence(frames(THERE), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(53), **DNS), "dropped", "pc", Cause.DNS_SILENT),
+    (evidence(to_port(53), **NOT_SILENT), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(7), **FULL), "dropped", "pc", Cause.QUEUE_FULL),
+    (evidence(to_port(7), **FULL | {"counts": {}}), "dropped", "pc", Cause.PROGRAM_SILENT),
+    (evidence(to_port(7), **ANOTHERS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(8), **FULL), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(53), **NO_DNS), "unknown", "pc", Cause.UNKNOWN),
+    (evidence(to_port(53), **NOT_DELIVERED), "unknown", "pc", Cause.UNKNOWN),
     (evidence(frames(THERE), **DHCP), "dropped", "pc", Cause.DHCP_NO_OFFER),
     (evidence(frames(THERE), **DHCP, no_address_left={"pc": "none"}), "dropped", "pc",
      Cause.DHCP_POOL_EXHAUSTED),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"host"}), "dropped", "host", Cause.NAT_MAPPING_EXPIRED),
     (evidence(frames(THERE) + HALF_BACK, forgotten={"nat"}), "dropped", "host", Cause.NO_RETURN_PATH),
+    (evidence(THERE_AND_BACK, answered=True, **FORGED), "unknown", "host", Cause.UNKNOWN),
+    (evidence(THERE_AND_BACK, answered=True, **FORGED, kind="tcp"), "answered", "pc", None),
+    (evidence(TO_A_GROUP), "dropped", "sw", Cause.MAC_UNKNOWN),
+    (evidence(TO_A_GROUP, target="nat"), "unknown", "nat", Cause.UNKNOWN),
     (evidence([], carriers=frozenset()), "dropped", "vm1", Cause.NIC_DOWN),
     (evidence([], addressed=False), "dropped", "vm1", Cause.NO_ADDRESS),
     (evidence([], send_error=errno.ENETUNREACH), "dropped", "vm1", Cause.NO_ROUTE),
@@ -245,7 +280,7 @@ CASES = [
     (evidence(ENDED, **ADDRESS_ERROR, owners=OWN), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, **TWO_COUNTS), "unknown", "nat", Cause.UNKNOWN),
     (evidence(ENDED, counts={"pc": {"Ip.InAddrErrors": 1}}), "unknown", "nat", Cause.UNKNOWN),
-    (evidence(ENDED + ERROR), "dropped", "nat", Cause.TTL_EXCEEDED),
+    (evidence(ENDED + ERROR, reporters={"nat": Reporter()}), "dropped", "nat", Cause.TTL_EXCEEDED),
     (evidence(frames("vm1.eth0> sw.p1x sw.p2> nat.eth0x")), "dropped", "sw", Cause.MAC_UNKNOWN),
     (evidence(frames(THERE) + HALF_BACK), "dropped", "host", Cause.NO_RETURN_PATH),
 ]  # fmt: skip

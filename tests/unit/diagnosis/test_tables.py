@@ -68,6 +68,11 @@ class TestDecisions:
         assert [(decision.by, decision.text) for decision in decided] == [
             (By.FDB, "nat is behind the port pn")
         ]
+        elsewhere = replace(stay, went_out=(Outlet("pb", "b"),))
+        assert list(decisions(elsewhere, DecisionTables(fdb=fdb), (), True, {})) == []
+        misled = DecisionTables(fdb=fdb, leads=lambda port, mac: False)
+        (decision,) = decisions(stay, misled, (), True, {"m:gw": "nat"})
+        assert decision.text == "by its table, nat is behind the port pn, and it is not"
         flooded = replace(stay, went_out=(*stay.went_out, Outlet("pb", "b")))
         (decision,) = decisions(flooded, DecisionTables(), (), True, {})
         assert decision.text == "nobody knows the port of m:gw: to every port"
@@ -357,11 +362,15 @@ class TestKnowledge:
         late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)
         anew = replace(self.TABLES, rows={("nat", KernelTable.CONNECTIONS): [late]})
         stay, past = step("nat", INSIDE, OUTSIDE), [("nat", ENTRY)]
-        assert anew.has_forgotten(stay, past)
-        assert not self.TABLES.has_forgotten(stay, past)
+        assert anew.forgetters(stay, past) == {"nat"}
+        assert anew.forgetters(stay, [*past, ("host", ENTRY)]) == {"nat", "host"}
+        assert not self.TABLES.forgetters(stay, past)
         # What translates without connection tracking has nothing to forget.
-        assert not anew.has_forgotten(stay, [("nat", OTHERS), ("far", ENTRY)])
-        assert anew.has_forgotten(stay, [("host", ENTRY)])  # The same box.
+        assert not anew.forgetters(stay, [("nat", OTHERS), ("far", ENTRY)])
+        # The host's own entry lives longer than that of the NAT device on it.
+        both = {**anew.rows, ("host", KernelTable.CONNECTIONS): [ENTRY]}
+        known = replace(anew, rows=both)
+        assert known.forgetters(stay, [*past, ("host", ENTRY)]) == {"nat"}
 
     def test_what_a_cable_without_a_switch_hears(self):
         assert self.TABLES.elsewhere("host", "10.0.0.9") is None

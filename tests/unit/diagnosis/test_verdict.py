@@ -12,6 +12,7 @@ from netlab.packets import icmp
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
 from netlab.verify.matrix import compare
+from netlab.verify.results import PairResult
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, times)
 
     def measured(probes, *_):
         done.append(probes)
-        return [outcomes[len(done) - 1]]
+        return [PairResult(outcomes[len(done) - 1], None)]
 
     monkeypatch.setattr(OverloadMonitor, "since", lambda _: shortage)
     monkeypatch.setattr(rounds, "_round", measured)
@@ -96,6 +97,7 @@ def test_unknown_never_meets_an_expectation(reachable):
         (Outcome(Verdict.ANSWERED, "", seen_as="10.0.0.2", arrived=True), False, False),
         (Outcome(Verdict.REFUSED, ""), False, True),
         (Outcome(Verdict.DROPPED, ""), False, True),
+        (Outcome(Verdict.DROPPED, "", source_sends=False), False, False),
         (Outcome(Verdict.DROPPED, "", seen_as="10.0.0.1", arrived=True), False, False),
     ],
 )

@@ -40,7 +40,21 @@ def test_what_is_short_is_named_with_its_remedy(plan, short, what, remedy):
 
 def test_few_neighbours_are_a_warning(plan):
     (warning,) = bottlenecks(plan, replace(ENOUGH, neighbours=16))
-    assert "gc_thresh3" in warning
+    assert "remembers 16 neighbours, and all machines" in warning
+    assert f"gc_thresh3={4 * required(plan)}" in warning
+
+
+def test_few_neighbours_that_are_left_are_one_too(plan):
+    """Another program fills the table, and `up` would be slow without a word."""
+    taken = ENOUGH.neighbours - required(plan)
+    assert not list(bottlenecks(plan, replace(ENOUGH, neighbours_taken=taken)))
+    (warning,) = bottlenecks(plan, replace(ENOUGH, neighbours_taken=taken + 1))
+    assert f"remembers 1,024 neighbours, {taken + 1:,} of them for others already, and" in warning
+    assert f"gc_thresh3={1024 + 4 * required(plan)}" in warning
+
+
+def required(plan) -> int:
+    return 2 * len(plan.namespaces)
 
 
 def hostonly(vms: int) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from netlab import lab
-from netlab.plan.resources import DhcpClient, Lease, Listening, Namespace
+from netlab.plan.resources import DhcpClient, Lease, Listening, Namespace, Ruleset
 from netlab.scenario.loader import load_text
 from netlab.scenario.topology import resolve
 from tests.machine import netlab
@@ -90,3 +92,43 @@ def test_the_host_adapter_is_as_the_host_has_set_it():
     adapter = resolve(loaded.scenario).nodes["host"].named_adapters["host@vmnet8"]
     assert (str(adapter.address), str(adapter.gateway)) == ("10.0.0.9/24", "10.0.0.2")
     assert (str(adapter.dns), adapter.enabled) == ("10.0.0.2", True)
+
+
+@pytest.mark.parametrize("written", ["00:0c:29:01:02:03", "00-0C-29-01-02-03", "00:0C:29:01:02:03"])
+def test_a_mac_may_be_written_as_windows_does(written):
+    reserved = f"dhcp: {{reservations: {{{written}: 10.0.0.77}}}}"
+    vms = f"vm1: {{nics: [vmnet8]}}, vm2: {{nics: [{{network: vmnet8, mac: {written}}}]}}"
+    loaded = source(f"vmnet8: {{mode: nat, subnet: 10.0.0.0/24, {reserved}}}", vms)
+    assert loaded.topology.nodes["vm2"].primary.mac == "00:0c:29:01:02:03"
+    assert loaded.warnings == ()
+    clients = [one for one in lab.prepare(loaded).plan.resources if isinstance(one, DhcpClient)]
+    terms = {client.namespace: client.terms[:2] for client in clients}
+    assert terms["x.vm1"] == ("10.0.0.128", "10.0.0.253")
+    assert terms["x.vm2"][0] == "10.0.0.77"
+
+
+def test_the_host_forwards_between_whatever_networks_it_is_on():
+    """virbr0's VMs are translated towards cards but those to which the host is a plain router."""
+    networks = "virbr0: {mode: libvirt-nat}, wsl: {mode: hyperv-default, subnet: 172.20.0.0/20}"
+    office = "lans: {office: {subnet: 10.20.0.0/24}}\n"
+    cards = "{eth0: 192.168.1.100, eth1: {lan: office, address: 10.20.0.9}}"
+
+    def rules(forwards: str) -> list[str]:
+        host = f"{office}host: {{nics: {cards}, forwards: {forwards}}}"
+        plan = plan_of(networks, "vm1: {nics: [virbr0]}, vm2: {nics: [wsl]}", host)
+        rulesets = [one for one in plan.resources if isinstance(one, Ruleset)]
+        text = next(one.text for one in rulesets if one.namespace == "x.host")
+        return [line.strip() for line in text.splitlines()]
+
+    untranslated = 'fib saddr type != local drop comment "this NAT does not translate its source"'
+    translated = 'iifname { "virbr0", "wsl" } oifname { "eth0", "eth1" }'
+    assert f"{translated} {untranslated}" in rules("[]")
+    routed = rules("[virbr0, lan]")
+    assert 'iifname { "eth0", "virbr0" } oifname { "eth0", "virbr0" } accept' in routed
+    assert f'iifname {{ "virbr0" }} oifname {{ "eth1" }} {untranslated}' in routed
+    assert f'iifname {{ "wsl" }} oifname {{ "eth0", "eth1" }} {untranslated}' in routed
+    assert f"{translated} {untranslated}" not in routed
+    assert 'iifname { "virbr0", "wsl" } oifname { "virbr0", "wsl" } accept' in rules(
+        "[wsl, virbr0]"
+    )
+    assert 'iifname { "eth0", "eth1" } oifname { "eth0", "eth1" } accept' in rules("[office, lan]")

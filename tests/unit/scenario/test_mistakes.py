@@ -74,6 +74,18 @@ def vm(**parts: Any) -> dict[str, Any]:
             scenario(vmnets={"VMnet8": {"mode": "nat"}}, vms={}),
             "'VMnet8' is no valid name; did you mean 'vmnet8'?",
         ),
+        (
+            scenario(host={"nics": {"wlp2s0": {}}}),
+            "'wlp2s0' is no valid name; the host's cards are called eth0, eth1, … eth9, and wlan0, … wlan9",
+        ),
+        (
+            scenario(host={"forwards": ["lan", "VMnet8"]}),
+            "'VMnet8' is no valid name; did you mean 'vmnet8'? a network's name has 1 to 15 small letters",
+        ),
+        (
+            scenario(host={"forwards": ["lan", "virbr0"]}),
+            "the host has no adapter on 'virbr0'; use one of: lan, vmnet8",
+        ),
         (scenario(title="x" * 101), "title: 101 letters are too many; use at most 100"),
         (vm(network="vmnet8", incoming={"loss": 101}), "'101' is too large; use at most 100"),
         (

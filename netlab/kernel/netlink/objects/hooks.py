@@ -35,7 +35,7 @@ _HOOKS: Mapping[str, Mapping[int, str]] = {"arp": NF_ARP_HOOKS, "netdev": NF_NET
 
 
 @frozen
-class BaseChain:
+class HookedChain:
     """A chain of nftables that the kernel calls."""
 
     family: str
@@ -50,7 +50,7 @@ class BaseChain:
         return f"{self.family} {self.table} {self.name}"
 
 
-def base_chains() -> list[BaseChain]:
+def base_chains() -> list[HookedChain]:
     """Read the present namespace's base chains that have rules or a policy other than accept.
 
     Chains of tables that are switched off are not among them. Raises Refused.
@@ -72,7 +72,7 @@ def _dormant(messages: list[bytes]) -> Iterator[tuple[str, str]]:
             yield NFPROTOS.get(family, str(family)), table["NFTA_TABLE_NAME"]
 
 
-def _chains(messages: list[bytes]) -> Iterator[BaseChain]:
+def _chains(messages: list[bytes]) -> Iterator[HookedChain]:
     for message in messages:
         chain = _CHAIN.attributes(message)
         decides = chain.get("NFTA_CHAIN_USE", 0) or chain.get("NFTA_CHAIN_POLICY") != NF_ACCEPT
@@ -82,7 +82,7 @@ def _chains(messages: list[bytes]) -> Iterator[BaseChain]:
         family = NFPROTOS.get(number, str(number))
         hook = _HOOK.attributes(chain["NFTA_CHAIN_HOOK"])
         point = hook.get("NFTA_HOOK_HOOKNUM", 0)
-        yield BaseChain(
+        yield HookedChain(
             family,
             chain["NFTA_CHAIN_TABLE"],
             chain["NFTA_CHAIN_NAME"],

@@ -38,7 +38,7 @@ _WITHOUT_ARP = ("dummy",)
 _LINK = Reader(
     ifinfmsg,
     ("ifi_type", "index", "flags"),
-    ("IFLA_IFNAME", "IFLA_LINKINFO", "IFLA_XDP"),
+    ("IFLA_IFNAME", "IFLA_MASTER", "IFLA_LINKINFO", "IFLA_XDP"),
 )
 _INFO = Reader(
     ifinfmsg.ifinfo, attributes=("IFLA_INFO_KIND", "IFLA_INFO_SLAVE_KIND", "IFLA_INFO_SLAVE_DATA")
@@ -63,6 +63,8 @@ class LinkDetails:
     index: int
     kind: str
     """veth, bridge, … ; empty for lo and hardware."""
+    master: int
+    """The number of the switch that it is a port of; 0 for none."""
     up: bool
     arp_off: bool
     """An Ethernet interface that was told to do without ARP."""
@@ -70,7 +72,6 @@ class LinkDetails:
     """The way in which an XDP program is attached, as in ip-link(8); empty: there is none."""
     xdp_program: int | None = None
     """The program's number; None if several are attached, or none."""
-    is_port: bool = False
     state: str = ""
     """The state of a switch's port that has carrier, if it is not forwarding: disabled, listening, …"""
     flags: Mapping[str, bool] = field(default_factory=dict)
@@ -105,11 +106,11 @@ def _decoded(message: bytes) -> LinkDetails:
         name=link["IFLA_IFNAME"],
         index=index,
         kind=kind,
+        master=link.get("IFLA_MASTER", 0),
         up=bool(flags & IFF_UP),
         arp_off=bool(flags & IFF_NOARP) and link_type == ARPHRD_ETHER and kind not in _WITHOUT_ARP,
         xdp=_XDP_MODES.get(xdp.get("IFLA_XDP_ATTACHED", 0), ""),
         xdp_program=xdp.get("IFLA_XDP_PROG_ID"),
-        is_port=is_port,
         state=_state(port) if is_port and running else "",
         flags={
             word: bool(port[name])

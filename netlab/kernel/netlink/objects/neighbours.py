@@ -30,6 +30,10 @@ _MESSAGE = Reader(
     ("family", "ifindex", "state", "flags"),
     ("NDA_DST", "NDA_LLADDR", "NDA_VLAN", "NDA_MASTER"),
 )
+_CACHE = Reader(ndmsg, attributes=("NDA_CACHEINFO",))
+_CACHE_TIMES = Reader(ndmsg.cacheinfo, ("ndm_updated",))
+_TICKS_PER_SECOND = 100
+"""USER_HZ, in which the kernel gives times to programs, on all machines."""
 _FAMILY = Reader(ndmsg, ("family",))
 """The first field of every message of rtnetlink."""
 _EVERY = Template(ndmsg, {"family": codec.octet("family")})
@@ -157,6 +161,27 @@ def given_up(netlink: Netlink) -> set[IPAddress]:
     }
 
 
+def given_up_within(netlink: Netlink, seconds: float) -> set[IPAddress]:
+    """Return the addresses that the namespace's machine has given up asking for within that time: what
+    waited for them was dropped."""
+    return {address for address, state in questions_of(netlink, seconds) if state == "failed"}
+
+
+def questions_of(netlink: Netlink, seconds: float) -> list[tuple[IPAddress, str]]:
+    """Return the addresses of neighbours whose state has changed within that time, and that state."""
+    return [
+        (neighbour.address, neighbour.state)
+        for message in netlink.dump(_EVERY.fill(family=AF_UNSPEC), RTM_GETNEIGH)
+        if (neighbour := decode(message)) and _age(message) <= seconds
+    ]
+
+
+def _age(message: bytes) -> float:
+    """Return the seconds since the neighbour's state has changed."""
+    (ticks,) = _CACHE_TIMES.fields(_CACHE.attributes(message)["NDA_CACHEINFO"])
+    return float(ticks) / _TICKS_PER_SECOND
+
+
 def forget(netlink: Netlink) -> None:
     """Delete the neighbours that ARP has learnt in the namespace; those entered by hand stay."""
     removals = [
@@ -165,6 +190,16 @@ def forget(netlink: Netlink) -> None:
         if neighbour.address.version == 4 and neighbour.learnt
     ]
     netlink.attempt(removals, RTM_DELNEIGH)  # A neighbour may have gone by itself meanwhile.
+
+
+def ask_anew(netlink: Netlink) -> None:
+    """Delete the neighbours of whom the namespace's machine has had no answer: for its next packet it asks at
+    once, and not when it is their turn."""
+    unknown = [neighbour for neighbour in read(netlink) if neighbour.state in _UNANSWERED]
+    netlink.attempt([_removal(neighbour) for neighbour in unknown], RTM_DELNEIGH)
+
+
+_UNANSWERED = ("incomplete", "failed")
 
 
 def delete(netlink: Netlink, neighbour: KernelNeighbour) -> None:

@@ -1,30 +1,34 @@
-"""Listening sockets' settings that /proc/net does not show (sock_diag(7))."""
+"""Settings and queues of sockets that wait (sock_diag(7)): /proc/net does not tell them."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
-from socket import AF_INET6, IPPROTO_TCP
+from contextlib import closing, suppress
+from itertools import product
 
 from netlab.frozen import frozen
-from netlab.kernel.netlink.channel import Netlink
-from netlab.kernel.netlink.codec import FAMILIES, Reader, encode
+from netlab.kernel.netlink.channel import Netlink, Refused
+from netlab.kernel.netlink.codec import Reader, packing
 from netlab.kernel.netlink.missing import (
     INET_DIAG_SKMEMINFO,
+    NETLINK_SOCK_DIAG,
     SOCK_DIAG_BY_FAMILY,
-    socket_msg,
-    socket_question,
+    TCP_CLOSE,
+    TCP_LISTEN,
+    inet_diag_msg,
+    inet_diag_req,
 )
 
+_REQUEST = packing(inet_diag_req.fields)
 _MESSAGE = Reader(
-    socket_msg,
-    ("family", "interface", "receive_queue", "send_queue", "inode"),
+    inet_diag_msg,
+    ("interface", "rqueue", "wqueue", "inode"),
     ("INET_DIAG_SKMEMINFO", "INET_DIAG_SKV6ONLY"),
 )
-_MEMORY = Reader(socket_msg.memory, ("received", "receive_limit"))
-_LISTEN, _CLOSE = 1 << 10, 1 << 7
-"""Bits of the states (net/tcp_states.h) in which a socket of TCP, or of another protocol, waits."""
-
-
+_MEMORY = Reader(inet_diag_msg.memory, ("received", "receive_limit"))
+_WAITING = {socket.IPPROTO_TCP: TCP_LISTEN, socket.IPPROTO_UDP: TCP_CLOSE}
+"""By protocol, the state of a socket that waits for packets."""
 _LEAST_BYTES = 768
 """What the kernel counts for the smallest datagram (skb->truesize)."""
 
@@ -41,26 +45,29 @@ class SocketDetails:
     """Its queue has no room: of connections that the program is to accept, or of datagrams."""
 
 
-def read(netlink: Netlink, protocol: int, version: int) -> Iterator[SocketDetails]:
-    """Read the waiting sockets of a protocol, by its number, and a version of IP.
+def read() -> list[SocketDetails]:
+    """Read the details of the present namespace's TCP and UDP sockets that wait.
 
-    Raises Refused, also where the kernel is built without it.
+    None where the kernel has no module that tells (tcp_diag, udp_diag).
     """
-    is_tcp = protocol == IPPROTO_TCP
-    question = {
-        "family": FAMILIES[version],
-        "protocol": protocol,
-        "extensions": 1 << INET_DIAG_SKMEMINFO - 1,
-        "states": _LISTEN if is_tcp else _CLOSE,
-        "id": bytes(48),
-    }
-    for message in netlink.dump(encode(socket_question, question), SOCK_DIAG_BY_FAMILY):
-        family, interface, waiting, most, inode = _MESSAGE.fields(message)
-        attributes = _MESSAGE.attributes(message)
-        # Of a listening socket, the queues are the connections that wait, and how many may.
-        full = waiting > most
-        if not is_tcp:
-            received, limit = _MEMORY.fields(attributes["INET_DIAG_SKMEMINFO"])
-            full = received + _LEAST_BYTES > limit
-        only_ipv6 = family == AF_INET6 and bool(attributes.get("INET_DIAG_SKV6ONLY"))
-        yield SocketDetails(inode, interface, only_ipv6, full)
+    with closing(Netlink(NETLINK_SOCK_DIAG)) as netlink:
+        return list(_details(netlink))
+
+
+def _details(netlink: Netlink) -> Iterator[SocketDetails]:
+    families = (socket.AF_INET, socket.AF_INET6)
+    memory = 1 << INET_DIAG_SKMEMINFO - 1
+    for family, (protocol, state) in product(families, _WAITING.items()):
+        ends = bytes(4), bytes(32), 0, bytes(8)
+        request = _REQUEST.pack(family, protocol, memory, 0, 1 << state, *ends)
+        with suppress(Refused):
+            for message in netlink.dump(request, SOCK_DIAG_BY_FAMILY):
+                index, waiting, most, inode = _MESSAGE.fields(message)
+                attributes = _MESSAGE.attributes(message)
+                # Of a listening socket, the queues are the connections that wait, and how many may.
+                full = waiting > most
+                if protocol == socket.IPPROTO_UDP:
+                    received, limit = _MEMORY.fields(attributes["INET_DIAG_SKMEMINFO"])
+                    full = received + _LEAST_BYTES > limit
+                only_ipv6 = bool(attributes.get("INET_DIAG_SKV6ONLY", 0))
+                yield SocketDetails(inode, index, only_ipv6, full)
