@@ -243,7 +243,7 @@ class Walk(Resolving):
         self._first[node] = track.before if track else packet
         first = self._route(node, self._first_lookup(packet)) if came_in is None else None
         hook, out = ("output", first.result.interface) if first else ("prerouting", None)
-        self._led_anew = first is None
+        self._led_anew = False
         packet = self._rules(node, hook, came_in, out, packet)
         self._must_not_be_own(node, came_in, packet)
         is_led = first and not self._led_anew and packet.target == entered.target

@@ -139,6 +139,8 @@ def _answers(rule: KernelRule, packet: RouteLookup) -> Iterator[tuple[str, bool 
         yield "oif", False
     if wants.tos:
         yield "tos", _fits(wants.tos, packet.tos)
+    if wants.dscp:
+        yield "dscp", None if packet.tos is None else wants.dscp.fits(packet.tos >> 2)
     if wants.mark:
         yield "fwmark", _fits(wants.mark, packet.mark)
     if wants.uids:

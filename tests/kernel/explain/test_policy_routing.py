@@ -171,16 +171,18 @@ def test_the_mark_of_a_connection(running, version):
 
 
 @both
-def test_a_mark_that_legacy_tables_may_set_is_not_known(running, version):
+def test_a_mark_that_a_filter_may_set_is_not_known(running, version):
     with ExitStack() as stack:
         rule = stack.enter_context(
             ruled("router", version, "fwmark 7 lookup 100", "blackhole default")
         )
         clsact = "tc qdisc {} dev lan0 clsact"
+        program = "bpf da bytecode '1,6 0 0 4294967295'"  # One that passes all.
+        marks = f"tc filter add dev lan0 ingress protocol all {program}"
+        clean = clsact.format("del")
         stack.enter_context(
-            faults.changed("ruled.router", clsact.format("add"), clsact.format("del"))
+            faults.changed("ruled.router", f"{clsact.format('add')}; {marks}", clean)
         )
-        assert lab.trace(running, "pc", INTERNET[version]).diagnosis.verdict is Verdict.ANSWERED
         found = lab.explain(running, "pc", INTERNET[version]).diagnosis
     assert (found.verdict, found.at) == (Verdict.UNKNOWN, "router")
     assert found.evidence == f"not certain, because {rule} looks at fwmark, which is not known"
