@@ -117,11 +117,12 @@ class Walk(Resolving):
                 Message("no interface of it has an IPv{version} address", version=to.version),
             )
         number = protocol_number(probe.protocol, to.version)
-        result = self._route(source, probe_lookup(to, number, probe.port)).result
+        ports = self._first_ports(source) if probe.port else None
+        first = replace(probe_lookup(to, number, probe.port), source_port=ports)
+        result = self._route(source, first).result
         if result.source is None:
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
         ttl = self._first_ttl(source, result.interface, to.version)
-        ports = self._first_ports(source) if probe.port else None
         packet = PredictedPacket(result.source, to, probe, Part.REQUEST, ttl, ports, probe.port)
         return self._travel(source, packet)
 
@@ -313,8 +314,8 @@ class Walk(Resolving):
             packet.mark,
             _TOS,
             packet.protocol,
-            packet.source_port if isinstance(packet.source_port, int) else None,
-            packet.target_port if isinstance(packet.target_port, int) else None,
+            packet.source_port,
+            packet.target_port,
             packet.uid,
         )
 

@@ -46,8 +46,9 @@ class RouteLookup:
     tos: int | None = None
     protocol: int | None = None
     """Its number; 0: a question by ARP, which is of none."""
-    source_port: int | None = None
-    target_port: int | None = None
+    source_port: int | range | None = None
+    """A range: one of these, which is yet to be chosen."""
+    target_port: int | range | None = None
     uid: int | None = None
     """The user whose packet it is; one that came in counts as root's (ip_route_input_slow)."""
 
@@ -159,10 +160,15 @@ def _fits(wanted: Bits | Span, number: int | None) -> bool | None:
     return None if number is None else wanted.fits(number)
 
 
-def _fits_port(wanted: Bits | Span, port: int | None, protocol: int | None) -> bool | None:
+def _fits_port(wanted: Bits | Span, port: int | range | None, protocol: int | None) -> bool | None:
     if port is None and protocol is not None and protocol not in _WITH_PORTS:
         return False
-    return _fits(wanted, port)
+    if not isinstance(port, range):
+        return _fits(wanted, port)
+    if isinstance(wanted, Bits):
+        return None
+    fitting = range(max(wanted.first, port.start), min(wanted.last + 1, port.stop))
+    return bool(fitting) if len(fitting) in (0, len(port)) else None
 
 
 def _is_protocol(wanted: int, packet: RouteLookup) -> bool | None:

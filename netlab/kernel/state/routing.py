@@ -193,9 +193,14 @@ def _find(
         "mark": question.mark,
         "tos": question.tos,
         "protocol": question.protocol,
-        "source_port": question.source_port,
-        "target_port": question.target_port,
+        "source_port": _one_of(question.source_port),
+        "target_port": _one_of(question.target_port),
         "uid": question.uid if came_in is None else 0,
     }
     packet = {name: value for name, value in fields.items() if value is not None}
     return routes.ask(netlink, question.target.version, packet, as_entered)
+
+
+def _one_of(port: int | range | None) -> int | None:
+    """Return a port that stands for all of a range: no rule that is looked at tells them apart."""
+    return port.start if isinstance(port, range) else port

@@ -137,6 +137,14 @@ def test_ports_of_icmp_are_none_and_those_of_an_unknown_protocol_are_not_known()
     assert decided(ports, packet=replace(echo, protocol=None)) == "sport?"
 
 
+@pytest.mark.parametrize(
+    ("wanted", "told"), [("5:9", "254"), ("1000:2000", "100"), ("1:1100", "sport?"), ("1100:1100", "sport?")]
+)  # fmt: skip
+def test_a_port_that_is_yet_to_be_chosen(wanted, told):
+    chosen_later = replace(PACKET, source_port=range(1000, 1200))
+    assert decided(rule(100, 100, FRA_SPORT_RANGE=wanted), packet=chosen_later) == told
+
+
 def test_a_packet_that_came_in_counts_as_roots():
     of_root = rule(100, 100, FRA_UID_RANGE="0:0")
     assert decided(of_root, packet=replace(PACKET, came_in="eth0", uid=None)) == "100"
