@@ -21,6 +21,8 @@ _NEIGHBOUR_DISCOVERY = {
 """Types of ICMPv6, in the words of ARP."""
 _LONGEST = 1 << 16
 """Bytes of a frame."""
+_NO_MAC = "00:00:00:00:00:00"
+"""The address in a frame that `Hit` has made up."""
 
 
 @frozen
@@ -56,7 +58,7 @@ def drop(hit: Hit, tables: LabTables) -> RuleDrop | None:
     """Return the drop that a hit proves; None: only a copy for somebody else was dropped."""
     netmap = tables.netmap
     fields, node = fields_of(hit), netmap.nodes[hit.namespace]
-    receiver = fields.get("eth.dst", "")
+    receiver = _receiver(fields)
     port = _port(hit, tables)
     is_copy = bool(port) and not is_group(receiver)
     if is_copy and not tables.leads(node, port, receiver):
@@ -71,6 +73,12 @@ def _port(hit: Hit, tables: LabTables) -> str:
     port = tables.interface(node, hit.out)
     is_port = NodeInterface(node, port) in tables.netmap.peers
     return port if node in tables.netmap.switches and is_port else ""
+
+
+def _receiver(fields: Fields) -> str:
+    """Return the MAC address that a frame is for; the IP address where the kernel's trace had no frame."""
+    mac = fields.get("eth.dst", "")
+    return fields.get("ip.dst", mac) if mac == _NO_MAC else mac
 
 
 def is_about_neighbours(fields: Fields) -> bool:
