@@ -17,6 +17,7 @@ from netlab.diagnosis.findings import (
     in_short,
     kept_apart,
     never_answered,
+    no_route,
     not_resolved,
     placed,
     silent,
@@ -36,6 +37,11 @@ from netlab.packets.packet import Part
 
 
 def never_left(evidence: ProbeEvidence) -> Diagnosis:
+    """Return why a probe was not seen leaving its source."""
+    return led(_never_left(evidence), evidence.leads.get(Part.REQUEST))
+
+
+def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     source, error = evidence.source, evidence.send_error
     if not evidence.carriers:
         return dropped(
@@ -52,9 +58,8 @@ def never_left(evidence: ProbeEvidence) -> Diagnosis:
     if source in evidence.closed_route and error:
         return closed(source, evidence)
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-        return dropped(
-            source, Cause.NO_ROUTE, Message("the kernel: {error}", error=os.strerror(error))
-        )
+        words = Message("the kernel: {error}", error=os.strerror(error))
+        return no_route(source, evidence.address, words, evidence)
     if rule := evidence.drops.get((source, Part.REQUEST)):
         return dropped(source, rule.cause, rule.rule)
     if source in evidence.silenced:
@@ -119,8 +124,8 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
         return closed(node, evidence)
     if evidence.route_errors.get(node) == errno.ENETUNREACH and not is_no_router(step, evidence):
-        words = os.strerror(errno.ENETUNREACH)
-        return dropped(node, Cause.NO_ROUTE, Message("the kernel: {error}", error=words))
+        words = Message("the kernel: {error}", error=os.strerror(errno.ENETUNREACH))
+        return no_route(node, step.after.get("ip.dst", ""), words, evidence)
     if evidence.no_route_back and _arrived(step, evidence):
         text = Message("it has no route to {address}", address=evidence.no_route_back)
         return never_answered(node, placed(text, evidence.no_route_back, evidence))

@@ -104,6 +104,11 @@ def unplugged(node: str, evidence: ProbeEvidence) -> Diagnosis:
     )
 
 
+def no_route(node: str, address: str, words: str, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a packet to an address to which no route leads, in the kernel's `words`."""
+    return dropped(node, Cause.NO_ROUTE, placed(words, address, evidence))
+
+
 def closed(node: str, evidence: ProbeEvidence) -> Diagnosis:
     """Return the diagnosis by a route or rule that leads nowhere, on purpose; `prohibit` also says so."""
     entry = evidence.closed_route[node]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from functools import cached_property
@@ -62,8 +63,8 @@ class NetworkMap:
     forwarded_ports: frozenset[NodeInterface] = frozenset()
     """Adapters of the host where a NAT device's port forwards are reached from outside."""
     rules: Mapping[str, Cause] = field(default_factory=dict)
-    """Beginning of a rule of the lab's own, with family, table and chain, to the cause for which it drops
-    packets; other rules are firewalls."""
+    """Pattern (`re`) of how a rule of the lab's own begins, with family, table and chain, to the cause for
+    which it drops packets; other rules are firewalls."""
     forwarders: frozenset[NodeInterface] = frozenset()
     """Adapters by which packets come in that their machine passes on, as planned."""
     forwarding_keys: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +77,10 @@ class NetworkMap:
     """Node or switch whose namespace is gone, to the IP and MAC addresses that it had."""
     lost: Mapping[NodeInterface, LostInterface] = field(default_factory=dict)
     """Interfaces of nodes that are there, by the plan, with a cable to one that is gone."""
+
+    def node_of(self, namespace: str) -> str:
+        """Return the node or switch of a namespace, which may be gone."""
+        return self.nodes.get(namespace) or self.removed[namespace]
 
     def without_cable(
         self, interfaces: Callable[[str], Collection[str]]
@@ -104,7 +109,7 @@ class NetworkMap:
 
     def drop_cause(self, rule: str) -> Cause:
         """Return the cause for which a rule drops a packet; it is given with family, table and chain."""
-        causes = (cause for start, cause in self.rules.items() if rule.startswith(start))
+        causes = (cause for start, cause in self.rules.items() if re.match(start, rule))
         return next(causes, Cause.FIREWALL)
 
     def after(self, former: NetworkMap) -> NetworkMap:

@@ -1,7 +1,7 @@
 """The machine that led a packet away from its destination, and the route or entry by which it did. Pure.
 
-A machine leads a packet away if it sends it by an interface by which no shortest way to the destination's
-owner begins. That is judged by cables; why it did so, its routes tell.
+A machine leads a packet away if it sends it by an interface by which no way to the destination's owner
+begins. That is judged by cables and by who is planned to forward; why it did so, its routes tell.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.journey import AsymmetricReply
 from netlab.diagnosis.ways import Way
-from netlab.diagnosis.whereabouts import Whereabouts
+from netlab.diagnosis.whereabouts import Whereabouts, is_private
 from netlab.frozen import frozen
 from netlab.kernel.rows import IPAddress, RouteRow
 from netlab.kernel.state.policy import RouteLookup
@@ -65,6 +65,8 @@ class Passage:
     """Machines that it is for."""
     past: frozenset[str] = frozenset()
     """Of a reply: machines that have passed on the request as it was."""
+    answered_for: frozenset[tuple[str, str]] = frozenset()
+    """(node, IP address): a machine that was seen to answer a question for the address' MAC address."""
 
 
 @frozen
@@ -101,7 +103,8 @@ _LED = (
     Cause.TTL_EXCEEDED,
     Cause.UNKNOWN,
 )
-"""Causes at a place to which a packet may have been led; where no MAC address was found, it is said there."""
+"""Causes at a place to which a packet may have been led; where no MAC address or route was found, it is
+said there."""
 _ROUTED = (Cause.NOT_TRANSLATED, Cause.NIC_DOWN)
 """Those by which a packet ends where its machine has decided where to send it."""
 
@@ -130,13 +133,22 @@ def away(passage: Passage, whereabouts: Whereabouts) -> Lead | None:
         owner = whereabouts.owner(sent.address, passage.meant)
         if owner is None or owner.node in (sent.node, passage.ended):
             continue
-        way = whereabouts.ways.way(sent.node, owner.node)
+        way = whereabouts.way(sent.node, owner, sent.address)
         if way and sent.interface not in way.interfaces:
             text = _led_away(sent, owner, way, whereabouts)
             place = whereabouts.place(sent.address, sent.node, passage.meant, passage.past)
             text = Message("{why}; {place}", why=text, place=place) if place else text
             return Lead(sent.node, text, _ROUTES[sent.address.version])
     return None
+
+
+def place_without_route(
+    address: IPAddress, passage: Passage, whereabouts: Whereabouts
+) -> Message | None:
+    """Return where an address is to which a machine has no route, and who led the packet to that machine."""
+    if lead := away(passage, whereabouts):
+        return lead.text
+    return whereabouts.place(address, passage.ended, passage.meant, passage.past)
 
 
 def _led_away(sent: Onward, owner: NodeInterface, way: Way, whereabouts: Whereabouts) -> Message:
@@ -148,7 +160,7 @@ def _led_away(sent: Onward, owner: NodeInterface, way: Way, whereabouts: Whereab
             address=sent.address,
             interface=sent.interface,
         )
-    if not taken.destination.prefixlen:
+    if not taken.destination.prefixlen and not taken.table:
         return Message(
             "{node} has no route to {subnet} and sends it by its default route to {hop}",
             node=sent.node,
@@ -156,7 +168,9 @@ def _led_away(sent: Onward, owner: NodeInterface, way: Way, whereabouts: Whereab
             hop=_hop_name(taken, sent, whereabouts),
         )
     passed_over = _most_specific(whereabouts.lab.routes(sent.node), sent.address, way)
-    if passed_over is None or passed_over.destination.prefixlen >= taken.destination.prefixlen:
+    # Which table is asked a rule decides, and not how long a route's prefix is.
+    is_longer = passed_over and passed_over.destination.prefixlen < taken.destination.prefixlen
+    if passed_over is None or taken.table or not is_longer:
         return Message(
             "{node} sends {address} by {interface}, since its route is {route}",
             node=sent.node,
@@ -211,28 +225,34 @@ def _wrong_entry(
 ) -> Lead | None:
     """Return that a machine's entry for its next hop leads to another machine than the hop's owner."""
     owners, parts = _owners(hop, whereabouts), whereabouts.lab.netmap.parts(passage.ended)
-    if not owners or owners & {before.node, *parts}:
+    if owners & {before.node, *parts}:
         return None
+    has_answered = any((part, str(hop)) in passage.answered_for for part in parts)
     text = Message(
-        "{node} does not have {address}, {owner} has it: {entry}",
+        N_("{node} does not have {address}, {owner} has it: {entry}")
+        if owners
+        else N_("{node} does not have {address}: {entry}"),
         node=passage.ended,
         address=hop,
         owner=whereabouts.lab.owners.name(hop),
-        entry=_entry(before, hop, whereabouts),
+        entry=Message("it answers for it all the same")
+        if has_answered
+        else _entry(before, hop, whereabouts),
     )
     return Lead(before.node, text, _NEIGHBOURS)
 
 
 def _entry(sent: Onward, hop: IPAddress, whereabouts: Whereabouts) -> Message:
-    """Return that a machine's entry for a next hop is wrong: stale, unless a person has entered it."""
+    """Return that a machine's entry for a next hop is wrong: stale, or another's false word, unless a person
+    has entered it."""
     by_hand = any(
         entry.address == hop and entry.state == _BY_HAND
         for entry in whereabouts.lab.neighbours(sent.node)
     )
     texts = {
-        (4, False): N_("{node}'s ARP entry is stale"),
+        (4, False): N_("{node}'s ARP entry is stale or forged"),
         (4, True): N_("{node}'s ARP entry, made by hand, is wrong"),
-        (6, False): N_("{node}'s neighbour entry is stale"),
+        (6, False): N_("{node}'s neighbour entry is stale or forged"),
         (6, True): N_("{node}'s neighbour entry, made by hand, is wrong"),
     }
     return Message(texts[hop.version, by_hand], node=sent.node)
@@ -241,9 +261,10 @@ def _entry(sent: Onward, hop: IPAddress, whereabouts: Whereabouts) -> Message:
 def _wrong_gateway(before: Onward, passage: Passage, whereabouts: Whereabouts) -> Lead | None:
     """Return the route by which a machine has sent a packet to one that is not on the way."""
     owner = whereabouts.owner(before.address, passage.meant)
-    way = owner and whereabouts.ways.forwarded(before.node, owner.node)
-    is_on_the_way = way is None or passage.ended in {end.node for end in way.gateways}
-    if is_on_the_way or before.route is None:
+    way = owner and whereabouts.way(before.node, owner, before.address)
+    is_router = NodeInterface(passage.ended, passage.inlet) in whereabouts.lab.netmap.forwarders
+    is_known = before.route is not None and before.hop is not None
+    if is_router or way is None or not way.is_forwarded or not is_known:
         return None
     text = Message(
         "{sender} sends it to {node}, since its route is {route}",
@@ -260,15 +281,14 @@ def _dead_end(address: IPAddress, passage: Passage, whereabouts: Whereabouts) ->
     """Return what a machine does not forward, and the scenario's key that would have it do so."""
     netmap, node = whereabouts.lab.netmap, passage.ended
     place = whereabouts.place(address, node, passage.meant, passage.past)
-    if node == netmap.provider and address.is_private:
+    if node == netmap.provider and is_private(address):
         text = Message(
             "{address} is a private address, and {node} carries packets to public ones only",
             address=address,
             node=node,
         )
         return Lead(node, Message("{why}; {place}", why=text, place=place) if place else text)
-    result = whereabouts.lab.ask(node, RouteLookup(address))
-    names = (passage.inlet, "" if result.error else result.interface)
+    names = (passage.inlet, _outlet(passage, whereabouts))
     first, second = (netmap.nat_uplinks.get(NodeInterface(node, name), name) for name in names)
     text = Message(
         N_("{node} does not forward between {first} and {second}")
@@ -282,12 +302,23 @@ def _dead_end(address: IPAddress, passage: Passage, whereabouts: Whereabouts) ->
     return Lead(node, Message("{what} ({key})", what=text, key=key) if key else text)
 
 
+def _outlet(passage: Passage, whereabouts: Whereabouts) -> str:
+    """Return the interface by which the machine where a packet ended would have sent it; empty if none."""
+    last = passage.onward[-1]
+    if last.node == passage.ended:
+        return last.interface
+    result = whereabouts.lab.ask(passage.ended, RouteLookup(last.address))
+    return "" if result.error else result.interface
+
+
 def _not_taken(
     mac: str, before: Onward | None, passage: Passage, whereabouts: Whereabouts
 ) -> Message | None:
     """Return why nobody takes a frame: where its receiver is, or who has the next hop's address instead."""
     if mac in whereabouts.lab.owners.interfaces:
-        return whereabouts.not_taken(mac, passage.ended)
+        start = NodeInterface(before.node, before.interface) if before else None
+        switch = whereabouts.network_name(start) if start else ""
+        return whereabouts.not_taken(mac, passage.ended, switch or passage.ended)
     owner = before and before.hop and whereabouts.owner(before.hop)
     if not before or not before.hop or not owner or owner.node == before.node:
         return None

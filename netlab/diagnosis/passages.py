@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from ipaddress import ip_address
 
 from netlab.diagnosis.journey import Journey, Step
-from netlab.diagnosis.leads import Leads, Passage, leads
+from netlab.diagnosis.leads import Leads, Passage, away, leads, place_without_route
 from netlab.diagnosis.tables import LabTables
 from netlab.frozen import frozen
+from netlab.kernel.rows import IPAddress
 from netlab.kernel.state.policy import RouteLookup
 from netlab.packets.frame import is_group
 from netlab.packets.packet import Part
@@ -32,7 +34,7 @@ class Passages:
 
     @property
     def is_home(self) -> bool:
-        """Whether a reply has come home: then nothing was led anywhere."""
+        """True if a reply has come home: then nothing was led anywhere."""
         replies = self.journey.of(Part.REPLY)
         return any(step.node == self.source and step.came_in for step in replies)
 
@@ -62,7 +64,12 @@ class Passages:
         ]
         last = steps[-1]
         return Passage(
-            tuple(onward), last.node, last.inlet or "", self._meant(part), self._past(part)
+            tuple(onward),
+            last.node,
+            last.inlet or "",
+            self._meant(part),
+            self._past(part),
+            self._answered_for,
         )
 
     def _not_begun(self, part: Part) -> Passage | None:
@@ -90,6 +97,15 @@ class Passages:
             for node in self.tables.netmap.parts(step.node)
         )
 
+    @cached_property
+    def _answered_for(self) -> frozenset[tuple[str, str]]:
+        """(node, IP address) of each answer to a question for a MAC address that was seen."""
+        return frozenset(
+            (step.node, step.before["arp.sender"])
+            for step in self.journey.of(Part.ARP)
+            if not step.came_in and step.before.get("arp.op") == "reply"
+        )
+
     def _receiver(self, part: Part) -> str:
         """Return the MAC address for which the last frame of a part was; empty if for everybody."""
         steps = self.journey.last(part)
@@ -97,9 +113,16 @@ class Passages:
         return "" if not mac or is_group(mac) else mac
 
     def places(self, questions: Iterable[tuple[str, str]], no_route_back: str) -> dict[str, str]:
-        """Return addresses with where each is: those that were asked for in vain, and the source's own, if no
-        route leads back to it. `questions`: nodes, each with the address for which it asked."""
+        """Return addresses with where each is: those that were asked for in vain, or to which no route leads,
+        and the source's own, if none leads back to it.
+
+        `questions`: nodes, each with the address for which it asked.
+        """
         places = {address: self._place(node, address) for node, address in questions}
+        places |= {
+            str(address): place_without_route(address, passage, self.tables.whereabouts)
+            for address, passage in self._unrouted()
+        }
         first = self.journey.first(Part.REQUEST)
         if no_route_back and first[0].before["ip.src"] == no_route_back:
             places[no_route_back] = self.tables.whereabouts.place(
@@ -107,15 +130,27 @@ class Passages:
             )
         return {address: place for address, place in places.items() if place}
 
+    def _unrouted(self) -> Iterator[tuple[IPAddress, Passage]]:
+        """Yield destinations to which a machine has no route where a packet ended, with the way there."""
+        for part, passage in self._passages.items():
+            steps = self.journey.last(part)
+            if steps and self.tables.is_end(steps[-1]):
+                lookup = self.tables.lookup(steps[-1], self.source)
+            elif not steps and part is Part.REQUEST and self.first:
+                lookup = self.first
+            else:
+                continue
+            if self.tables.ask(passage.ended, lookup).error == errno.ENETUNREACH:
+                yield lookup.target, passage
+
     def _place(self, node: str, address: str) -> str | None:
         """Return where an address is for which a node asked in vain, and who led the packet there."""
         whereabouts, asked = self.tables.whereabouts, ip_address(address)
         for passage in self._passages.values():
             last = passage.onward[-1] if passage.onward else None
-            if last and last.node == node and last.address == last.hop == asked:
-                away = leads(passage, whereabouts).away
-                if away and away.node == node:
-                    return away.text
+            is_asked = last and last.node == node and last.address == last.hop == asked
+            if is_asked and (lead := away(passage, whereabouts)):
+                return lead.text
         if whereabouts.owner(asked) is None and self._is_forwarded(node, address):
             return whereabouts.forward_to_nobody(asked, node)
         return whereabouts.place(asked, node)

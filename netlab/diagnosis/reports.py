@@ -18,6 +18,7 @@ from netlab.diagnosis.findings import (
     closed,
     dropped,
     duplicate,
+    no_route,
     nobody_waits,
     not_resolved,
     silent,
@@ -25,6 +26,7 @@ from netlab.diagnosis.findings import (
     unplugged,
 )
 from netlab.diagnosis.journey import Step
+from netlab.diagnosis.leads import led
 from netlab.diagnosis.legacy import may_reject, rejected_by_legacy_rule
 from netlab.diagnosis.verdict import Verdict
 from netlab.kernel.rows import Flow, Socket, at_port
@@ -46,7 +48,11 @@ _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 def reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
-    """Return the diagnosis by an error that quotes the probe."""
+    """Return the diagnosis by an error that quotes the probe, and who led that there."""
+    return led(_reported(error, last, evidence), evidence.leads.get(Part.REQUEST))
+
+
+def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     # As who has asked sees it: a NAT on the way may have translated it.
     address, sender = evidence.journey.packets[error.packet][-1].after["ip.src"], sender_of(error)
     if address == evidence.address and (twins := rivals(evidence, sender)):
@@ -66,7 +72,8 @@ def reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
         return dropped(sender, cause, text)
     if "tcp.flags" in error.before or kind in _CLOSED_PORT:
         return _closed_port(sender, reporter, text, evidence)
-    return _no_way(sender, kind in _NO_WAY, text, evidence) or _refused(sender, text, evidence)
+    by_tables = _no_way(sender, last, kind in _NO_WAY, text, evidence)
+    return by_tables or _refused(sender, text, evidence)
 
 
 def _words(error: Step, sender: str, address: str, evidence: ProbeEvidence) -> Message:
@@ -94,7 +101,9 @@ def _kind(error: Step) -> tuple[int, str, str]:
     return version, fields.get("icmp.type", ""), fields.get("icmp.code", "")
 
 
-def _no_way(sender: str, says_so: bool, text: str, evidence: ProbeEvidence) -> Diagnosis | None:
+def _no_way(
+    sender: str, last: Step, says_so: bool, text: str, evidence: ProbeEvidence
+) -> Diagnosis | None:
     """Return the diagnosis of a packet that found no way, by the sender's tables; None if these had one."""
     if sender in evidence.closed_route:
         return closed(sender, evidence)
@@ -109,7 +118,7 @@ def _no_way(sender: str, says_so: bool, text: str, evidence: ProbeEvidence) -> D
     if evidence.route_errors.get(sender) in _UNREACHABLE:
         words = os.strerror(evidence.route_errors[sender])
         text = Message("{report}; its kernel: {error}", report=text, error=words)
-        return dropped(sender, Cause.NO_ROUTE, text)
+        return no_route(sender, last.after["ip.dst"], text, evidence)
     return None
 
 

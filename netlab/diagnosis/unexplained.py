@@ -152,7 +152,6 @@ def with_waiting(diagnosis: Diagnosis, look: SecondLook | None) -> Diagnosis:
     """Return a diagnosis that rests on silence with how long was waited."""
     if not (diagnosis.unexplained and look and look.seconds):
         return diagnosis
-    text = Message(
-        "{why}; no answer within {seconds} s", why=diagnosis.evidence, seconds=f"{look.seconds:g}"
-    )
+    seconds = f"{look.seconds:g}"
+    text = Message("{why}; no answer within {seconds} s", why=diagnosis.evidence, seconds=seconds)
     return replace(diagnosis, evidence=text)

@@ -1,4 +1,4 @@
-"""Shortest ways between the machines of a lab, by its cables. Pure."""
+"""Ways between the machines of a lab, by its cables. Pure."""
 
 from __future__ import annotations
 
@@ -16,24 +16,14 @@ Carriers = frozenset[str]
 
 @frozen
 class Way:
-    """The beginning of the shortest ways from a machine to another one."""
+    """The beginning of the ways from a machine to an adapter of another one."""
 
     interfaces: frozenset[str]
     """Interfaces by which they leave, as routes know them."""
-    gateways: tuple[NodeInterface, ...]
-    """The next machines' adapters, in order; empty if both machines are on one network."""
-
-
-@frozen
-class _Reached:
-    """A machine on the search, with the beginnings of the ways that have led there."""
-
-    interfaces: set[str] = field(default_factory=set)
-    gateways: set[NodeInterface] = field(default_factory=set)
-
-    def add(self, interfaces: set[str], gateways: set[NodeInterface]) -> None:
-        self.interfaces.update(interfaces)
-        self.gateways.update(gateways)
+    gateway: NodeInterface | None
+    """The next machine's adapter on a shortest one; None: both machines are on one network."""
+    is_forwarded: bool
+    """They lead over machines that forward."""
 
 
 @frozen
@@ -41,16 +31,22 @@ class Ways:
     """The networks of a lab, and the ways over the machines between them."""
 
     netmap: NetworkMap
-    _found: dict[tuple[str, str, bool], Way | None] = field(default_factory=dict, compare=False)
+    _found: dict[tuple[str, NodeInterface, bool], Way | None] = field(
+        default_factory=dict, compare=False
+    )
 
-    def way(self, start: str, goal: str) -> Way | None:
-        """Return the beginning of the shortest ways from one machine to another: over machines that forward,
-        if there is such a way. None: there is none at all."""
-        return self.forwarded(start, goal) or self._way(start, goal, by_forwarders=False)
+    def way(self, start: str, end: NodeInterface, is_public: bool) -> Way | None:
+        """Return the beginning of all ways from a machine to an adapter: over machines that forward, if there
+        is such a way, else over any; None if there is none.
 
-    def forwarded(self, start: str, goal: str) -> Way | None:
-        """Return the beginning of the shortest ways over machines that forward; None if there is none."""
-        return self._way(start, goal, by_forwarders=True)
+        A machine on the adapter's own network has no other way there. Packets to addresses that are not
+        public do not pass the Internet.
+        """
+        key = start, end, is_public
+        if key not in self._found:
+            forwarded = self._search(start, end, is_public, by_forwarders=True)
+            self._found[key] = forwarded or self._search(start, end, is_public, False)
+        return self._found[key]
 
     def network(self, end: NodeInterface) -> Carriers:
         """Return the network of an interface; of one without a cable, none."""
@@ -105,29 +101,42 @@ class Ways:
             for node, ends in self.netmap.peers_of.items()
         }
 
-    def _way(self, start: str, goal: str, by_forwarders: bool) -> Way | None:
-        key = start, goal, by_forwarders
-        if key not in self._found:
-            self._found[key] = self._search(start, goal, by_forwarders)
-        return self._found[key]
+    def _search(
+        self, start: str, end: NodeInterface, is_public: bool, by_forwarders: bool
+    ) -> Way | None:
+        passed = {start} if is_public else {start, self.netmap.provider}
+        reached = {
+            name: way
+            for name, network in self._networks.get(start, {}).items()
+            if (way := self._from(network, end, passed, by_forwarders))
+        }
+        if not reached:
+            return None
+        own = {
+            name
+            for name, network in self._networks[start].items()
+            if network == self.network(end) and name in reached
+        }
+        interfaces = frozenset(self.device(start, name) for name in own or reached)
+        return Way(interfaces, min(reached.values())[1], by_forwarders)
 
-    def _search(self, start: str, goal: str, by_forwarders: bool) -> Way | None:
-        """Search the machines around `start`, the nearest first, until some share a network with the goal."""
-        passed, around = {start}, {start: _Reached()}
+    def _from(
+        self, network: Carriers, end: NodeInterface, passed: set[str], by_forwarders: bool
+    ) -> tuple[int, NodeInterface | None] | None:
+        """Return over how many machines an adapter's machine is reached from a network, and the first of
+        them; None if it is not."""
+        around: list[tuple[Carriers, NodeInterface | None]] = [(network, None)]
+        seen, count = {*passed}, 0
         while around:
-            arrived, further = _Reached(), dict[str, _Reached]()
-            for node, reached in around.items():
-                for name, network in self._networks.get(node, {}).items():
-                    out = {self.device(start, name)} if node == start else reached.interfaces
-                    if goal in self._machines[network]:
-                        arrived.add(out, reached.gateways)
-                    for inlet in self._inlets[network]:
-                        forwards = not by_forwarders or inlet in self.netmap.forwarders
-                        if forwards and inlet.node not in passed:
-                            ahead = further.setdefault(inlet.node, _Reached())
-                            ahead.add(out, reached.gateways or {inlet})
-            if arrived.interfaces:
-                return Way(frozenset(arrived.interfaces), tuple(sorted(arrived.gateways)))
-            passed |= further.keys()
-            around = further
+            further: list[tuple[Carriers, NodeInterface | None]] = []
+            for near, gateway in around:
+                if end.node in self._machines.get(near, ()):
+                    return count, gateway
+                for inlet in self._inlets.get(near, ()):
+                    forwards = not by_forwarders or inlet in self.netmap.forwarders
+                    if forwards and inlet.node not in seen:
+                        seen.add(inlet.node)
+                        beyond = self._networks[inlet.node].values()
+                        further += [(far, gateway or inlet) for far in beyond if far != near]
+            around, count = further, count + 1
         return None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
+from ipaddress import ip_network
 from typing import Protocol
 
 from netlab.diagnosis.journey import NetworkMap
-from netlab.diagnosis.ways import Ways
+from netlab.diagnosis.ways import Way, Ways
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import IPAddress, IPInterface, IPNetwork, Neighbour, RouteRow
@@ -17,6 +18,14 @@ from netlab.kernel.state.routing import RouteResult
 from netlab.messages import N_, Message, join_and
 from netlab.node_interface import NodeInterface
 
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"),
+    )
+)
+"""Addresses that no provider carries packets to (RFC 1918, 6598, 4193); those for documentation serve labs
+as public ones."""
 _MOST_NAMED = 3
 """Guests that are named with their addresses where nobody has the one that was meant."""
 
@@ -32,6 +41,11 @@ class LabView(Protocol):
     def routes(self, node: str) -> Sequence[RouteRow]: ...
     def interfaces(self, node: str) -> Sequence[Interface]: ...
     def neighbours(self, node: str) -> Sequence[Neighbour]: ...
+
+
+def is_private(address: IPAddress) -> bool:
+    """Return whether no provider carries packets to an address."""
+    return any(address in network for network in _PRIVATE if network.version == address.version)
 
 
 @frozen
@@ -64,12 +78,14 @@ class Whereabouts:
     ) -> Message | None:
         """Return who has an address, on which network, behind which machine as seen from `start`.
 
-        None: several have it. `past` are machines that have passed on a request from there as it was.
+        None: several have it, or a machine that is gone had it. `past` are machines that have passed on a
+        request from there as it was.
         """
         owner = self.owner(address, meant)
         if owner is None:
-            is_owned = str(address) in self.lab.owners.interfaces
-            return None if is_owned else Message("nobody has that address")
+            gone = self.lab.netmap.gone.values()
+            had = str(address) in self.lab.owners.interfaces.keys() | frozenset().union(*gone)
+            return None if had else Message("nobody has that address")
         network = self.network_name(owner)
         text = Message(
             N_("{owner} has that address, on {network}")
@@ -80,10 +96,14 @@ class Whereabouts:
         )
         if state := self.off(owner):
             return Message("{place}, and {state}", place=text, state=state)
-        way = self.ways.way(start, owner.node)
-        if way is None or not way.gateways:
+        way = self.way(start, owner, address)
+        if way is None or way.gateway is None:
             return text
-        return self._behind(text, way.gateways[0], address.version, past)
+        return self._behind(text, way.gateway, address.version, past)
+
+    def way(self, start: str, owner: NodeInterface, address: IPAddress) -> Way | None:
+        """Return the beginning of the ways from a machine to an address of an adapter."""
+        return self.ways.way(start, owner, not is_private(address))
 
     def _behind(
         self, place: Message, gateway: NodeInterface, version: int, past: Collection[str]
@@ -125,9 +145,12 @@ class Whereabouts:
         network = next(networks, None)
         return network if network and network.num_addresses > 1 else address
 
-    def not_taken(self, mac: str, switch: str) -> Message | None:
+    def not_taken(self, mac: str, switch: str, sender: str) -> Message | None:
         """Return why the owner of a MAC address gets no frame that has come to a switch: it is off, on
-        another network, or behind a port without a link. None: nothing of that is proved."""
+        another network, or behind a port without a link. None: nothing of that is proved.
+
+        `sender` is the switch at the machine that has sent it.
+        """
         netmap = self.lab.netmap
         ends = [
             end
@@ -138,7 +161,7 @@ class Whereabouts:
         if len({end.node for end in near or ends}) != 1:
             return None
         if not near:
-            return self._elsewhere(ends[0], switch)
+            return self._elsewhere(ends[0], sender)
         return self.off(near[0]) or self._cut_off(switch, near[0])
 
     def _elsewhere(self, end: NodeInterface, switch: str) -> Message | None:

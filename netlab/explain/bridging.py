@@ -72,15 +72,15 @@ class Cables:
 
     def leads(self, part: Part, mac: str = "") -> Leads:
         """Return why a part has come to its present stay; `mac` is the frame's receiver."""
-        last, is_reply = self.stays[-1], part is not Part.REQUEST
-        passage = Passage(
-            tuple(self.onward[part]),
-            last.node,
-            last.came_in.interface if last.came_in else "",
-            self.meant.get(part, frozenset()),
-            frozenset(self._untranslated()) if is_reply else frozenset(),
-        )
-        return leads(passage, self.model.whereabouts, mac)
+        last = self.stays[-1]
+        inlet = last.came_in.interface if last.came_in else ""
+        return leads(self.passage(part, last.node, inlet), self.model.whereabouts, mac)
+
+    def passage(self, part: Part, node: str, inlet: str = "") -> Passage:
+        """Return the way of a part to the node where it ends; `inlet`: the interface by which it came in."""
+        past = frozenset(self._untranslated()) if part is not Part.REQUEST else frozenset()
+        meant = self.meant.get(part, frozenset())
+        return Passage(tuple(self.onward[part]), node, inlet, meant, past)
 
     def _untranslated(self) -> Iterator[str]:
         """Yield the machines that have passed on the request with its source as it was."""

@@ -13,7 +13,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision, stopped_by
 from netlab.diagnosis.findings import nobody_waits
 from netlab.diagnosis.journey import LOOPBACK
-from netlab.diagnosis.leads import Onward
+from netlab.diagnosis.leads import Onward, place_without_route
 from netlab.diagnosis.tables import probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.gates import PredictedFrame, is_group
@@ -380,8 +380,13 @@ class Walk(Resolving):
         text = Message(
             "the kernel, for {target}: {error}", target=target, error=os.strerror(result.error)
         )
-        no_route = result.error in (errno.ENETUNREACH, errno.EHOSTUNREACH)
-        return Ended(node, Cause.NO_ROUTE if no_route else Cause.UNKNOWN, text)
+        if result.error not in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+            return Ended(node, Cause.UNKNOWN, text)
+        part = self.stays[-1].part if self.stays else Part.REQUEST
+        passage = self.passage(part, node)
+        if place := place_without_route(target, passage, self.model.whereabouts):
+            text = Message("{what}; {where}", what=text, where=place)
+        return Ended(node, Cause.NO_ROUTE, text)
 
     def _must_forward(self, node: str, came_in: str, target: IPAddress) -> None:
         """Raise Ended on a machine that is no router. IPv6 has one setting for all interfaces."""

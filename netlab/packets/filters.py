@@ -154,17 +154,19 @@ def arp_from(address: str) -> bytes:
     )
 
 
-def probe_filter(pattern: PacketPattern) -> bytes:
-    """Compile a filter of all that shows a probe's way: its packets, errors, and requests for MAC addresses.
+def probe_filter(pattern: PacketPattern, questions: bool = True) -> bytes:
+    """Compile a filter of all that shows a probe's way: its packets, errors, and `questions` for MAC
+    addresses.
 
     Not the echo messages of others, and not the later fragments of a packet.
     """
+    arp = "take" if questions else "nothing"
     first, second = pattern.token[:4], pattern.token[4:8]
     echo = "echo" if pattern.token else "nothing"
     echo_ipv6 = "echo ipv6" if pattern.token else "nothing"
     return _program(
         (_HALF, 12),
-        (_IS, _ARP, "take", "next"),
+        (_IS, _ARP, arp, "next"),
         (_IS, _IPV6, "ipv6", "next"),
         (_IS, _IPV4, "next", "nothing"),
         (_HALF, 20),
@@ -189,7 +191,9 @@ def probe_filter(pattern: PacketPattern) -> bytes:
         (_IS, _ICMPV6, "next", "nothing"),
         (_BYTE, 54),
         (_IS, protocols.ICMPV6_ECHO_REQUEST, echo_ipv6, "next"),
-        (_IS, protocols.ICMPV6_ECHO_REPLY, echo_ipv6, "take"),
+        (_IS, protocols.ICMPV6_ECHO_REPLY, echo_ipv6, "next"),
+        (_IS, protocols.ND_NEIGHBOR_SOLICIT, arp, "next"),
+        (_IS, protocols.ND_NEIGHBOR_ADVERT, arp, "take"),
         "echo ipv6",
         (_WORD, _ETHERNET + 48),
         (_IS, int.from_bytes(first), "next", "nothing"),

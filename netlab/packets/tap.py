@@ -29,6 +29,8 @@ _OUTGOING = 4  # PACKET_OUTGOING
 _OTHERHOST = 3  # PACKET_OTHERHOST
 
 
+_FEW = 50
+"""Frames of which no rate can be told."""
 SIGHTING_BYTES = 256
 """Memory that a sighting takes up besides its frame."""
 
@@ -58,8 +60,12 @@ class Tap:
         only: Collection[str] = (),
         but: Collection[str] = ("lo",),
         program: bytes = b"",
+        spare: bytes = b"",
     ) -> None:
-        """Open it for `only` these interfaces, or if none is named, all `but` these. `program`: a filter."""
+        """Open it for `only` these interfaces, or if none is named, all `but` these.
+
+        `program` is a filter, and `spare` one that lets less through, for `narrow`.
+        """
         self.namespace = namespace
         self.only, self._but = frozenset(only), frozenset(but)
         self._home = netns.inode(namespace)
@@ -76,6 +82,9 @@ class Tap:
             while mmsg.receive(self.socket.fileno()):
                 pass
             attach(self.socket, program)
+        self._spare = spare
+        self.narrowed = False
+        """It sees only what the spare filter lets through."""
         self._received_count()
         self.behind = math.inf
         """Nanoseconds since 1970: read until then, and more is waiting; infinite if all is read."""
@@ -125,6 +134,18 @@ class Tap:
     def stop(self) -> None:
         """See nothing more from now on; what was seen can still be read."""
         attach(self.socket, NOTHING)
+
+    def narrow(self) -> None:
+        """See from now on only what the spare filter lets through, if there is one."""
+        if self._spare and not self.narrowed:
+            attach(self.socket, self._spare)
+            self.narrowed = True
+
+    def is_flooded(self, most: float) -> bool:
+        """Return whether more than so many frames a second have come since it was opened, and they are
+        enough to tell."""
+        count = self.waiting()
+        return count > _FEW and count > most * (time.time_ns() - self.since) / 1e9
 
     def waiting(self) -> int:
         """Return the number of frames that were seen, and have not been read."""

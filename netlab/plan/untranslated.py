@@ -7,6 +7,9 @@ that translate (VMware's NAT device, VirtualBox's engine) throw it away, having 
 
 from __future__ import annotations
 
+UNTRANSLATED = "this NAT does not translate its source"
+"""The comment of its rules."""
+
 
 def drop_untranslated(source: str, *matches: str) -> str:
     """The last chain that packets meet, after translation. If they match, `source` has to be the NAT's own.
@@ -15,7 +18,7 @@ def drop_untranslated(source: str, *matches: str) -> str:
     answers of a host with several cards have.
     """
     rules = "".join(
-        f'\t\t{match} fib {source} type != local drop comment "this NAT does not translate its source"\n'
+        f'\t\t{match} fib {source} type != local drop comment "{UNTRANSLATED}"\n'
         for match in matches
     )
     return f"""\

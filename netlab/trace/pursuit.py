@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from netlab.diagnosis.journey import NetworkMap
-from netlab.kernel.netlink.objects.neighbours import given_up
+from netlab.kernel.netlink.objects.neighbours import given_up, questions_of
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
 from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
-from netlab.packets.frame import Fields, decode, is_group, question_name
+from netlab.packets.frame import Fields, decode, is_about_a_mac, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import Probe
@@ -33,6 +33,9 @@ _SOON_NS = 1_500_000_000
 _LONGEST_SECONDS = 10
 """The longest waiting, besides the probe's own patience: others may send its packets again and again, or
 so much ARP that it is never read to its end."""
+
+_UNANSWERED = ("incomplete", "failed")
+"""States of a neighbour whose MAC is asked for, or was in vain."""
 
 _GLANCE = 1000
 """Frames that are read between two checks for signals and for the end of that time."""
@@ -70,7 +73,10 @@ def until_over(
             ended = patience <= 0 or all(pursuit.is_over() for pursuit in pursuits)
             if ended:  # What came after the selection too.
                 ready = list(taps)
-            if _read(ready, pursuits, begun, interruption):
+            news = _read(ready, pursuits, begun, interruption)
+            for pursuit in pursuits:
+                pursuit.ask_tables(tap.namespace for tap in taps if tap.narrowed)
+            if news:
                 last = time.monotonic()
             elif ended:
                 return
@@ -84,9 +90,17 @@ def _read(
     now, news = time.time_ns(), False
     seconds = round(max(pursuit.probe.patience for pursuit in pursuits) + _LONGEST_SECONDS)
     for tap in taps:
-        sightings = tap.sightings(now)
+        sightings, questions = tap.sightings(now), 0
         while chunk := list(islice(sightings, _GLANCE)):
             interruption.check()
+            about_macs = sum(is_about_a_mac(sighting.data) for sighting in chunk)
+            questions += about_macs
+            if (
+                questions > _MOST_ARP
+            ):  # Others ask without end; the kernel's tables tell of the probe's.
+                tap.narrow()
+            if tap.narrowed and about_macs:
+                chunk = [sighting for sighting in chunk if not is_about_a_mac(sighting.data)]
             news |= _take(chunk, pursuits)
             if time.monotonic() > begun + seconds:
                 why = Message(
@@ -235,6 +249,23 @@ class Pursuit:
             for question in waiting
         )
         return max(ends, default=0.0)
+
+    def ask_tables(self, namespaces: Iterable[str]) -> None:
+        """Take in what machines that have had the packet ask for by their tables of neighbours, in
+        namespaces where questions are not heard."""
+        for namespace in namespaces:
+            node, now = self._netmap.nodes[namespace], time.monotonic()
+            if node not in self._had:
+                continue
+            for address, state in questions_of(self._pool.netlink(namespace), now - self.begun):
+                question = (node, str(address))
+                if state in _UNANSWERED:
+                    self._questions.add(question)
+                    self._waited.setdefault(question, now)
+                elif question in self._waited:
+                    self._answered.add(question)
+                if state == "failed":
+                    self._given_up.setdefault(question, now)
 
     def _look_at(self, nodes: Iterable[str]) -> None:
         """Note the questions that these machines have given up."""

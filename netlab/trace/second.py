@@ -48,7 +48,7 @@ class Watch:
 
     @contextmanager
     def recorded(self) -> Iterator[Recording | None]:
-        """EventRecord the kernel's drops for the length of a block; None where that cannot be had."""
+        """Record the kernel's drops for the length of a block; None where that cannot be had."""
         with ExitStack() as stack:
             with suppress(Missing):
                 self._recorded = stack.enter_context(recording())

@@ -138,7 +138,6 @@ class _Look:
         self._interruption, self._dhcp_complaints = interruption, dhcp_complaints
         self._hits: list[Hit] = []
         self._changes: list[TableChange] = []
-        self._missed = 0
 
     def __enter__(self) -> _Look:
         with ExitStack() as stack:
@@ -160,9 +159,12 @@ class _Look:
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in request.ends.to for request in requests)
         # Several are of one kind, and want the same.
-        program = filters.probe_filter(probes[0].pattern)
+        pattern = probes[0].pattern
+        program = filters.probe_filter(pattern)
+        is_arp = requests[0].by == "arp"
+        spare = b"" if is_arp else filters.probe_filter(pattern, questions=False)
         self._observer = stack.enter_context(
-            LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program)
+            LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program, spare=spare)
         )
         self._events.changes()
         self._start = _entries(self._events, netmap)
@@ -204,9 +206,7 @@ class _Look:
         """Return the traces of the probes, which are over; with what a second look has found."""
         netmap, pool = self._netmap, self.pool
         self._hits += self._observer.hits()
-        changes, missed = _changes(self._events, netmap)
-        self._changes += changes
-        self._missed += missed
+        self._changes += _changes(self._events, netmap)
         tables = LabTables.read(netmap, self._events.rows, tuple(KernelTable), pool)
         tables = replace(tables, ended=ended(self._changes))
         lab_evidence = self._observer.evidence(tables)
@@ -223,7 +223,7 @@ class _Look:
                 tables,
                 replace(
                     lab_evidence,
-                    lost=lab_evidence.lost + self._missed + pursuit.probe.lost,
+                    lost=lab_evidence.lost + pursuit.probe.lost,
                     unfinished=pursuit.unfinished,
                     no_address_left=complaints[request.ends.mac],
                 ),
@@ -354,16 +354,14 @@ def _is_slowed(events: TableMonitor, netmap: NetworkMap) -> bool:
     )
 
 
-def _changes(events: TableMonitor, netmap: NetworkMap) -> tuple[list[TableChange], int]:
-    """Return what the tables have learnt and forgotten, and how often changes were lost."""
-    changes, lost = [], 0
-    for event in events.changes():
-        if isinstance(event, Lost):
-            lost += 1
-        elif isinstance(event.row, Neighbour | FdbEntry | Connection):
-            entry = Entry(netmap.nodes[event.namespace], event.row)
-            changes.append(TableChange(event.at, event.what.value, entry))
-    return changes, lost
+def _changes(events: TableMonitor, netmap: NetworkMap) -> list[TableChange]:
+    """Return what the tables have learnt and forgotten. Where much happens, the kernel loses some of it, and
+    the tables were read anew: no proof rests on a change that was not seen."""
+    return [
+        TableChange(event.at, event.what.value, Entry(netmap.nodes[event.namespace], event.row))
+        for event in events.changes()
+        if not isinstance(event, Lost) and isinstance(event.row, Neighbour | FdbEntry | Connection)
+    ]
 
 
 def _needed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -87,8 +87,9 @@ class EchoSockets:
                 f"no thread can be started: {error}", "raise pids.max or `ulimit -u`"
             ) from error
 
-    def ready(self, seconds: float) -> list[IcmpSocket | Tap | RuleTrace]:
-        """Return the sockets that can be read now, or within that time. Raises Interrupted."""
+    def ready(self, seconds: float) -> Iterator[IcmpSocket | Tap | RuleTrace]:
+        """Yield the sockets that can be read now, or within that time. Raises Interrupted."""
         self._interruption.check()
-        events = self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS))
-        return [key.data for key, _ in events]
+        for key, _ in self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS)):
+            yield key.data
+            self._interruption.check()

@@ -47,7 +47,7 @@ def looked_again(
 
 
 def _first_look(probe: PairProbe, measured: PairResult, netmap: NetworkMap) -> FirstLook:
-    source, target = netmap.nodes[probe.source], netmap.nodes[probe.target]
+    source, target = netmap.node_of(probe.source), netmap.node_of(probe.target)
     ends = Ends(probe.source, probe.target, probe.to, "", "", "", bind=probe.bind or "")
     request = TraceRequest(source, target, ends)
     if loss := measured.loss:

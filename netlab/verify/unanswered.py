@@ -27,21 +27,19 @@ from netlab.kernel.state.spaces import rows as read_rows
 from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.packets import icmp, protocols
-from netlab.packets.frame import Fields, decode
+from netlab.packets.frame import Fields, decode, is_about_a_mac
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import with_errors
 from netlab.probes.icmp import echo
 
-_ARP = b"\x08\x06"
-_IPV6 = b"\x86\xdd"
 _ETHERNET_BYTES = 14
 _VERSION_6, _IPV6_BYTES = b"\x60", 40
-_NEIGHBOURS = (b"\x87", b"\x88")
-"""Types of ICMPv6 that do what ARP does."""
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """The mark stands behind the ICMP header and the token."""
 _REPLY = "reply"
+_MOST_QUESTIONS = 2_000
+"""Questions for MAC addresses, and replies, that are kept of one look at a tap."""
 _TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES, KernelTable.ROUTES)
 
 
@@ -136,10 +134,14 @@ class LossAnalyzer:
         """Take in what was seen until now, or what rules have met; return whether it is of the batch."""
         if isinstance(watcher, RuleTrace):
             return self._take_hits(watcher)
-        concerned = False
+        concerned, questions = False, 0
         for sighting in watcher.sightings(time.time_ns()):
-            if _is_arp(sighting.data):
-                self._arp_sightings.append(sighting)
+            if is_about_a_mac(sighting.data):
+                questions += 1
+                if questions < _MOST_QUESTIONS:
+                    self._arp_sightings.append(sighting)
+                else:  # Others ask without end; the kernel's tables tell of the batch's.
+                    watcher.narrow()
             elif (
                 sightings := self._sightings.get(icmp.token_of(sighting.data) or b"")
             ) is not None:
@@ -156,7 +158,8 @@ class LossAnalyzer:
         """
         self._read_arp()
         waiting = (at for key, at in self._waiting_since.items() if key not in self._replied)
-        return max(waiting, default=-math.inf)
+        unheard = self._begun if self._observer.deaf else -math.inf
+        return max(waiting, default=unheard)
 
     def keep(self, number: int, probe: UnansweredProbe) -> None:
         """Keep an unanswered probe of the batch that is over; `diagnoses` will have its number."""
@@ -182,7 +185,7 @@ class LossAnalyzer:
         )
         unanswered = self._unanswered(last, hops)
         self._unsettled[number] = probe.token, {(last, hop) for hop in hops}
-        target = nodes.get(probe.target) or self._netmap.removed[probe.target]
+        target = self._netmap.node_of(probe.target)
         ends = ProbeEnds(source, target, probe.to, first=first)
         self._kept[number] = replace(
             gathered(ends, self._tables, journey, unanswered),
@@ -313,10 +316,6 @@ class LossAnalyzer:
 def _read(sighting: Sighting) -> tuple[Packet | None, Fields]:
     fields = decode(sighting.data, sighting.length)
     return with_errors(echo, fields), fields
-
-
-def _is_arp(frame: bytes) -> bool:
-    return frame[12:14] == _ARP or (frame[12:14] == _IPV6 and frame[54:55] in _NEIGHBOURS)
 
 
 def _echo(hit: Hit) -> tuple[Part | None, bytes]:

@@ -109,12 +109,14 @@ def shown(place: str, table: str) -> str:
 
 
 @contextmanager
-def program(place: str, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+def program(
+    place: str, *words: str, output: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     """A program that runs in a namespace, with all that it starts, until the end of the block."""
     command = ["ip", "netns", "exec", place, *words]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=output, stderr=quiet, start_new_session=True
     ) as one:
         try:
             yield one

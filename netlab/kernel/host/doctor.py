@@ -201,8 +201,8 @@ def _kernel() -> list[Check]:
         "labs without IPv6 work: boot without ipv6.disable=1, or load nft_masq and nft_fib_ipv6"
     )
     ipv6 = _try("IPv6 and its NAT", features.masquerade_ipv6, no_ipv6, Health.WARNING)
-    no_audit = "labs and verdicts work; `trace --audit` has no second witness"
-    tracepoints = _try("tracepoints (audit)", features.tracepoints, no_audit, Health.WARNING)
+    no_reasons = "labs work; verdicts may say less of drops by what is no rule of nftables"
+    tracepoints = _try("tracepoints", features.tracepoints, no_reasons, Health.WARNING)
     return [*needed, netem, ipv6, tracepoints, _neighbours()]
 
 

@@ -19,6 +19,7 @@ from netlab.plan.modes.nat import nat_uplinks
 from netlab.plan.nodes.outside import ADMISSION
 from netlab.plan.resources import Bridge, Lease, Sysctl
 from netlab.plan.switches.quality import LOSS
+from netlab.plan.untranslated import UNTRANSLATED
 from netlab.scenario.topology import HOST, INTERNET, Role
 
 if TYPE_CHECKING:
@@ -108,15 +109,12 @@ def netmap(lab: Lab) -> NetworkMap:
     )
 
 
-_TRANSLATING = ("ip host", "ip home_router", "ip nat_device")
-_TRANSLATING_6 = ("ip6 host", "ip6 nat_device")
 _RULES = {
     f"bridge {ADMISSION}": Cause.MAC_NOT_ALLOWED,
     f"bridge {LOSS}": Cause.LOST,
     "ip internet forward: policy": Cause.NOT_FORWARDING,
-    "ip host forward: policy": Cause.NOT_FORWARDING,
-    "ip6 host forward: policy": Cause.NOT_FORWARDING,
-    **{f"{table} leaving: ": Cause.NOT_TRANSLATED for table in (*_TRANSLATING, *_TRANSLATING_6)},
+    "ip6? host forward: policy": Cause.NOT_FORWARDING,
+    f"ip6? [a-z_]+ leaving: .*{UNTRANSLATED}": Cause.NOT_TRANSLATED,
 }
 """Rules by which the lab's nodes behave as their models do, where these have no firewall."""
 

@@ -209,6 +209,21 @@ def test_protocol_not_translated(running):
 
 
 @pytest.mark.on_each_kernel
+def test_not_translated(running):
+    chain, rule = "ip home_router postrouting", 'oifname "wan0" masquerade'
+    with changed("causes.router", f"nft flush chain {chain}", f"nft 'add rule {chain} {rule}'"):
+        one = proof(running, "pc", "internet")
+    assert one.end == (DEAD, "router", Cause.NOT_TRANSLATED)
+    assert one.without(drops={}) is Cause.UNKNOWN
+
+
+def test_what_a_person_lets_drop_where_a_nat_does_is_a_firewall(running):
+    with inserted("causes.router", "ip home_router leaving", f"ip daddr {INTERNET} drop"):
+        one = proof(running, "pc", "internet")
+    assert one.end == (DEAD, "router", Cause.FIREWALL)
+
+
+@pytest.mark.on_each_kernel
 @pytest.mark.parametrize(
     ("nodes", "at"),
     [

@@ -54,11 +54,12 @@ def test_a_legacy_rule_of_a_router_is_no_closed_port_and_no_missing_route(runnin
     assert one.without(second_look=None) is Cause.REFUSED
 
 
-def test_verify_says_no_more_of_a_legacy_rule(running):
+def test_verify_names_the_legacy_rule_too(running):
     with legacy("router", "FORWARD -p icmp -j REJECT"):
         (result,) = lab.verify(running, expectations=lab.pairs(running, ["vm2"], ["internet"]))
     outcome = result.outcome
-    assert (outcome.verdict, outcome.at, outcome.cause) == (REFUSED, "router", "refused")
+    assert (outcome.verdict, outcome.at, outcome.cause) == (REFUSED, "router", "firewall")
+    assert "iptables-legacy filter FORWARD: " in outcome.why
 
 
 @pytest.mark.parametrize("by", ["tcp:80", "udp:53"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,3 +160,52 @@ def test_a_rule_about_arp_is_named(running, node, hook, what):
     assert one.without(silenced={}) in (Cause.ARP_UNANSWERED, Cause.UNKNOWN)
     assert (result.outcome.at, result.outcome.cause) == (node, "firewall"), result.outcome
     assert probed is None or probed.end == one.end
+
+
+@pytest.mark.on_each_kernel
+@pytest.mark.parametrize("mac", ["01:00:5e:00:00:05", "ff:ff:ff:ff:ff:ff"])
+def test_a_gateway_with_a_groups_mac_address(running, mac):
+    """Everybody gets the frame, and those who count it as somebody else's say nothing about the way."""
+    told = f"ip neighbour replace 10.0.0.2 lladdr {mac} dev eth0 nud permanent"
+    with changed(f"{NAME}.vm2", told, "ip neighbour del 10.0.0.2 dev eth0"):
+        one = proof(running, "vm2", "internet")
+        (result,) = lab.verify(running, expectations=lab.pairs(running, ["vm2"], ["internet"]))
+    assert one.end == (Verdict.DROPPED, "vmnet8", Cause.MAC_UNKNOWN), one.diagnosis
+    assert "is a group's MAC address" in one.diagnosis.evidence
+    assert (result.outcome.at, result.outcome.cause) == ("vmnet8", "mac-unknown")
+
+
+FORGE = r"""
+import socket, struct
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xFFFF)
+    return struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF)
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
+link.bind(("lan0", 0x0800))
+print("ready", flush=True)
+while True:
+    frame, (_, _, kind, *_) = link.recvfrom(2000)
+    if kind != socket.PACKET_HOST or frame[23] != 1 or frame[34] != 8:
+        continue
+    length = struct.unpack("!H", frame[16:18])[0]
+    message = bytes(4) + frame[38 : 14 + length]
+    message = message[:2] + checksum(message) + message[4:]
+    header = struct.pack("!BBHHHBBH", 0x45, 0, length, 1, 0, 63, 1, 0) + frame[30:34] + frame[26:30]
+    header = header[:10] + checksum(header) + header[12:]
+    link.send(frame[6:12] + frame[:6] + b"\x08\0" + header + message)
+"""
+
+
+def test_a_reply_that_a_router_drops_and_forges_is_no_answer(running):
+    with (
+        rules(f"{NAME}.router", "forward", "icmp type echo-reply drop", kind="filter -1"),
+        program(f"{NAME}.router", sys.executable, "-c", FORGE, output=subprocess.PIPE) as forger,
+    ):
+        assert forger.stdout and forger.stdout.readline()
+        one = proof(running, "pc", "internet")
+        (result,) = lab.verify(running, expectations=lab.pairs(running, ["pc"], ["internet"]))
+    assert one.end == (Verdict.UNKNOWN, "router", Cause.UNKNOWN), one.diagnosis
+    assert one.without(drops={}) is None
+    assert result.outcome.verdict is Verdict.UNKNOWN, result.outcome

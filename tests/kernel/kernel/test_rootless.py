@@ -20,7 +20,7 @@ from netlab import lab
 from netlab.errors import Missing
 from netlab.kernel import syscalls
 from netlab.kernel.host import rootless
-from netlab.kernel.host.tracepoints import audit
+from netlab.kernel.host.tracepoints import recording
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.obstacles import drop_counters, obstacles
 from tests.machine import forked, netlab
@@ -240,13 +240,13 @@ def test_the_machines_files_are_there_and_new_ones_stay_inside():
     assert not Path("/run/netlab-new").exists()
 
 
-def test_the_audit_is_missing_and_nothing_else():
+def test_the_kernels_drop_reasons_are_missing_and_nothing_else():
     def use() -> None:
-        with pytest.raises(Missing, match="tracepoints cannot be reached"), audit():
+        with pytest.raises(Missing, match="tracepoints cannot be reached"), recording():
             pass
         done = netlab("doctor")
         assert done.returncode == 0, done.stdout
-        assert "no second witness" in done.stdout
+        assert "say less" in done.stdout
 
     assert unshared(use) == 0
 

@@ -12,6 +12,7 @@ from netlab.packets import icmp
 from netlab.verify import rounds
 from netlab.verify.batches import PairProbe
 from netlab.verify.matrix import compare
+from netlab.verify.results import PairResult
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, times)
 
     def measured(probes, *_):
         done.append(probes)
-        return [outcomes[len(done) - 1]]
+        return [PairResult(outcomes[len(done) - 1], None)]
 
     monkeypatch.setattr(OverloadMonitor, "since", lambda _: shortage)
     monkeypatch.setattr(rounds, "_round", measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import struct
 import subprocess
 import sys
 from ipaddress import IPv4Address, IPv6Address
@@ -174,6 +175,24 @@ def test_what_is_repeated_of_pyroute2_s_nftables_is_pyroute2_s():
         assert rows(theirs.nft_chain_msg)[name][0] == number
     for name, (number, _) in rows(missing.chain_msg.hook).items():
         assert hook[name][0] == number
+
+
+def test_what_is_repeated_of_pyroute2_s_sockets_is_pyroute2_s():
+    theirs = importlib.import_module("pyroute2.netlink.diag")
+    for name in ("NETLINK_SOCK_DIAG", "SOCK_DIAG_BY_FAMILY"):
+        assert getattr(missing, name) == getattr(theirs, name)
+    states = {"TCP_CLOSE": "SS_CLOSE", "TCP_LISTEN": "SS_LISTEN"}
+    for own, other in states.items():
+        assert getattr(missing, own) == getattr(theirs, other)
+
+    def size(kind: type) -> int:
+        return struct.calcsize("=" + "".join(form.strip(">") for _, form in kind.fields))
+
+    for name in ("inet_diag_req", "inet_diag_msg"):
+        assert size(getattr(missing, name)) == size(getattr(theirs, name))
+    numbers = {name: number for name, (number, _) in rows(theirs.inet_diag_msg).items()}
+    for name, (number, _) in rows(missing.inet_diag_msg).items():
+        assert numbers[name] == number
 
 
 def test_what_is_repeated_of_pyroute2_s_traffic_control_is_pyroute2_s():

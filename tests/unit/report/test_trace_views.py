@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from netlab.trace.audit import DropAudit
 
 from netlab.cli import arguments, netlab
 from netlab.cli.packets import prediction
@@ -20,9 +19,9 @@ from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.drops import RuleDrop as Rule
 from netlab.diagnosis.journey import Step, follow
+from netlab.diagnosis.second_look import PlacedDrop, SecondLook
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import UsageError
-from netlab.kernel.host.tracepoints import KernelDrop
 from netlab.messages import Message, languages, translator
 from netlab.packets.frame import dhcp_name, message_name
 from netlab.packets.packet import Frame, Packet, Part
@@ -225,19 +224,17 @@ def test_an_adapter_that_is_called_as_its_network_is_not_told_twice(language, wo
     assert words in plain(journey(replace(trace, journey=named), False, language))
 
 
-def test_an_audit_stands_below_the_verdict_and_changes_nothing():
-    drops = (
-        KernelDrop(1, "NETFILTER_DROP", "nft_do_chain", ("eth0", "p2")),
-        KernelDrop(2, "", "", ()),
-    )
-    text = plain(journey(ANSWERED, False, "en", account=DropAudit(drops, incomplete=True)))
-    without = plain(journey(ANSWERED, False, "en")).splitlines()
-    assert text.splitlines() == [
-        *without,
-        "  audit   NETFILTER_DROP in nft_do_chain: eth0 ▸ p2",
-        "  audit   ?: was on no interface; perhaps another's packet",
-        "  audit   the kernel's buffer was overrun: drops may be missing",
-    ]
+def test_a_second_look_says_what_it_used():
+    drop = PlacedDrop("nat", "TC_INGRESS", "__netif_receive_skb_core", "eth0")
+    without = plain(journey(DEAD, False, "en"))
+    for look, line in (
+        (SecondLook(drops=(drop,), recorded=True), "nat: the kernel's drop reason is TC_INGRESS"),
+        (SecondLook(recorded=True), "the kernel's tracepoints tell of no drop"),
+        (SecondLook(), "without the kernel's tracepoints"),
+    ):
+        text = plain(journey(replace(DEAD, second_look=look), False, "en"))
+        assert f"second look   {line}" in text
+    assert "second look" not in without
 
 
 @pytest.mark.parametrize("language", languages())
@@ -329,7 +326,6 @@ def test_kinds_are_completed_up_to_their_detail():
         (["--mermaid", "--json"], "--mermaid and --json exclude each other"),
         (["--compare", "x", "--fields"], "--fields and --compare exclude each other"),
         (["--compare-from", "x", "--pcapng", "f"], "--pcapng writes one journey"),
-        (["--mermaid", "--audit"], "--mermaid shows no verdict"),
         (["--fields", "three"], "'three' is no step's number"),
         (["--fields", "0"], "'0' is no step's number"),
         (["--wait", "1"], "--by icmp"),

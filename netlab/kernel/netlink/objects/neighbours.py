@@ -164,13 +164,16 @@ def given_up(netlink: Netlink) -> set[IPAddress]:
 def given_up_within(netlink: Netlink, seconds: float) -> set[IPAddress]:
     """Return the addresses that the namespace's machine has given up asking for within that time: what
     waited for them was dropped."""
-    return {
-        neighbour.address
+    return {address for address, state in questions_of(netlink, seconds) if state == "failed"}
+
+
+def questions_of(netlink: Netlink, seconds: float) -> list[tuple[IPAddress, str]]:
+    """Return the addresses of neighbours whose state has changed within that time, and that state."""
+    return [
+        (neighbour.address, neighbour.state)
         for message in netlink.dump(_EVERY.fill(family=AF_UNSPEC), RTM_GETNEIGH)
-        if (neighbour := decode(message))
-        and neighbour.state == "failed"
-        and _age(message) <= seconds
-    }
+        if (neighbour := decode(message)) and _age(message) <= seconds
+    ]
 
 
 def _age(message: bytes) -> float:
