@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from ipaddress import ip_address
 from typing import Any
 
@@ -16,11 +16,19 @@ from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.obstacles import marking
 from netlab.kernel.obstacles.iptables import rejecting_tool
 from netlab.kernel.rows import Connection, Flow, IPAddress, Neighbour, RouteRow, Socket
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookups, RouteResult, RoutingEntry, no_entry
+from netlab.kernel.state.routing import (
+    UNCERTAIN,
+    MarkSource,
+    RouteLookups,
+    RouteResult,
+    RoutingEntry,
+    no_entry,
+)
 from netlab.kernel.state.sockets import read_bound
 from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.node_interface import NodeInterface
@@ -88,7 +96,7 @@ class LabTables:
             return {interface.index: interface.name for interface in entries}
 
         there = namespaces.get
-        kernel = RouteLookups(pool, interfaces)
+        kernel = RouteLookups(pool, interfaces, partial(marking.read, pool), {MarkSource.RULES})
         return cls(
             netmap,
             rows,
@@ -440,7 +448,8 @@ class LabTables:
 
     def reply_lookup(self, step: Step) -> RouteLookup:
         """Return the reply to a request that has come to a machine, as its routing looks at it."""
-        return _reply(self.lookup(step))
+        request = self.lookup(step)
+        return _reply(replace(request, source=request.source or ip_address(step.after["ip.src"])))
 
     def onward(self, step: Step, source: str = "") -> Iterator[Onward]:
         """Yield where the machines of a stay have sent a packet, or would send it: a NAT device and its host

@@ -118,8 +118,8 @@ class Walk(Resolving):
             )
         number = protocol_number(probe.protocol, to.version)
         ports = self._first_ports(source) if probe.port else None
-        lookup = replace(probe_lookup(to, number, probe.port), source_port=ports)
-        result = self._route(source, lookup).result
+        first = replace(probe_lookup(to, number, probe.port), source_port=ports)
+        result = self._route(source, first).result
         if result.source is None:
             raise Ended(source, Cause.UNKNOWN, Message("its kernel names no source address"))
         ttl = self._first_ttl(source, result.interface, to.version)
@@ -244,7 +244,7 @@ class Walk(Resolving):
         self._first[node] = track.before if track else packet
         first = self._route(node, self._first_lookup(packet)) if came_in is None else None
         hook, out = ("output", first.result.interface) if first else ("prerouting", None)
-        self._led_anew = first is None
+        self._led_anew = False
         packet = self._rules(node, hook, came_in, out, packet)
         self._must_not_be_own(node, came_in, packet)
         is_led = first and not self._led_anew and packet.target == entered.target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, overload
 
 from netlab.diagnosis.journey import NetworkMap
@@ -15,10 +15,10 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft, xt
 from netlab.kernel.nftables.iptables_save import XtRuleset
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
-from netlab.kernel.obstacles import Obstacle, ObstacleKind, iptables, obstacles
+from netlab.kernel.obstacles import Obstacle, ObstacleKind, iptables, marking, obstacles
 from netlab.kernel.rows import Socket
 from netlab.kernel.state import sockets, spaces
-from netlab.kernel.state.routing import RouteLookups
+from netlab.kernel.state.routing import MarkSource, RouteLookups
 from netlab.kernel.state.spaces import Space
 from netlab.node_interface import NodeInterface
 
@@ -36,7 +36,12 @@ def lab_model(
     namespaces = {node: namespace for namespace, node in netmap.nodes.items()}
     spaces_of_nodes = {node: space_of[namespace] for node, namespace in namespaces.items()}
     with NamespacePool(len(namespaces)) as pool:
-        kernel = RouteLookups(pool, lambda namespace: space_of[namespace].names)
+        kernel = RouteLookups(
+            pool,
+            lambda namespace: space_of[namespace].names,
+            partial(marking.read, pool),
+            {MarkSource.RULES, MarkSource.LEGACY},
+        )
         settings = {node: _Settings(namespace, pool) for node, namespace in namespaces.items()}
         yield LabModel(
             _Nodes(namespaces, spaces_of_nodes, settings, pool),

@@ -18,6 +18,7 @@ from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteResult
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
+from netlab.packets.packet import Part
 
 _ASLEEP = ("failed", "incomplete")
 """States of a neighbour in which the machine has to ask."""
@@ -49,12 +50,7 @@ class Resolving(Cables):
             text = Message("{interface} is down or has no carrier", interface=outlet.interface)
             raise Ended(outlet.node, Cause.NIC_DOWN, text)
         if outlet not in self.model.cables:
-            why = Message(
-                "nobody knows what is behind {interface} of {node}",
-                interface=outlet.interface,
-                node=outlet.node,
-            )
-            raise uncertain(outlet.node, why)
+            raise self.model.beyond(outlet)
         if mac := self._neighbour(outlet, hop):
             self.decide(resolution(hop, mac, self.owner(mac, outlet)))
             return mac
@@ -65,7 +61,7 @@ class Resolving(Cables):
         if doubt or (losses and not answers):
             raise doubt or losses[0]
         if not answers:
-            raise self._not_resolved(outlet, hop)
+            raise self._not_resolved(outlet, hop, packet)
         if len(answers) > 1:
             nodes = ", ".join(end.node for end in answers)
             why = Message("{who} would all answer for {address}", who=nodes, address=hop)
@@ -283,12 +279,18 @@ class Resolving(Cables):
         settings = self.model.settings[end.node]
         return any(settings.get(key.format(scope), "0") != "0" for scope in ("all", end.interface))
 
-    def _not_resolved(self, outlet: NodeInterface, address: IPAddress) -> Ended:
+    def _not_resolved(
+        self, outlet: NodeInterface, address: IPAddress, packet: PredictedPacket
+    ) -> Ended:
         """Return the end of a packet whose next hop nobody answers for."""
         node, text = (
             outlet.node,
             Message("it would ask who has {address}, and nobody would answer", address=address),
         )
+        if missing := self.model.missing(node, str(address), text):
+            return missing
+        if place := self._place(node, address, packet):
+            text = Message("{what}; {where}", what=text, where=place)
         far = ""
         for owner in self.model.owners.interfaces.get(str(address), ()):
             if self.model.netmap.same_segment(owner, outlet):
@@ -296,11 +298,19 @@ class Resolving(Cables):
             far = owner.node
         if far in ("", node):
             return Ended(node, Cause.ARP_UNANSWERED, text)
-        return Ended(
-            node,
-            Cause.WRONG_SEGMENT,
-            Message("{asked}; {owner} has it, on another network", asked=text, owner=far),
-        )
+        return Ended(node, Cause.WRONG_SEGMENT, text)
+
+    def _place(self, node: str, address: IPAddress, packet: PredictedPacket) -> Message | None:
+        """Return where an address is for which a node asks in vain, and who led the packet there."""
+        whereabouts = self.model.whereabouts
+        if address == packet.target:
+            if lead := self.leads(packet.part).away:
+                return lead.text
+            first = self.onward[packet.part][0].address
+            is_forwarded = packet.part is Part.REQUEST and address != first
+            if is_forwarded and whereabouts.owner(address) is None:
+                return whereabouts.forward_to_nobody(address, node)
+        return whereabouts.place(address, node)
 
 
 def undecided(node: str, result: RouteResult) -> Ended:

@@ -117,6 +117,7 @@ class chain_msg(nfgen_msg):  # noqa: N801
         (4, "NFTA_CHAIN_HOOK", "hook"),
         (5, "NFTA_CHAIN_POLICY", "be32"),
         (6, "NFTA_CHAIN_USE", "be32"),
+        (7, "NFTA_CHAIN_TYPE", "asciiz"),
     )
 
     class hook(nla):  # noqa: N801
@@ -124,6 +125,7 @@ class chain_msg(nfgen_msg):  # noqa: N801
 
         nla_map = (
             (1, "NFTA_HOOK_HOOKNUM", "be32"),
+            (2, "NFTA_HOOK_PRIORITY", "be32"),
             (3, "NFTA_HOOK_DEV", "asciiz"),
             (4, "NFTA_HOOK_DEVS", "cdata"),
         )

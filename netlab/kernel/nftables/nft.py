@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from netlab.errors import KernelError, Missing
-from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects.nftables import has_tables
 from netlab.kernel.signals import SIGNALS
@@ -238,42 +237,6 @@ def rules(listing: str) -> dict[RuleId, str]:
         for text, separator, handle in (line.rpartition(" # handle ") for line in lines)
         if separator
     }
-
-
-@frozen
-class BaseChain:
-    """A chain that is hooked into the way of packets."""
-
-    kind: str
-    """filter, route or nat."""
-    hook: str
-    priority: int
-
-
-def base_chains(listing: str) -> dict[tuple[str, str, str], BaseChain]:
-    """Return the base chains of a listing, by family, table and name."""
-    bases = {}
-    for chain, lines in _chains(listing).items():
-        for match in filter(None, map(_BASE_CHAIN.match, lines)):
-            name, offset = match["name"], int((match["offset"] or "0").replace(" ", ""))
-            priority = int(name) if name.lstrip("-").isdecimal() else _priority(chain[0], name)
-            bases[chain] = BaseChain(match["kind"], match["hook"], priority + offset)
-    return bases
-
-
-def _priority(family: str, name: str) -> int:
-    """Return the number of a priority that nft lists by its name: those of bridges are others."""
-    return (_BRIDGE_PRIORITIES if family == "bridge" else _PRIORITIES).get(name, 0)
-
-
-_BASE_CHAIN = re.compile(
-    r"type (?P<kind>\w+) hook (?P<hook>\w+) .*?priority (?P<name>-?\w+)(?: (?P<offset>[+-] \d+))?;"
-)
-_PRIORITIES = {
-    "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
-}  # fmt: skip
-_BRIDGE_PRIORITIES = {"dstnat": -300, "filter": -200, "out": 100, "srcnat": 300}
-"""See nft(8), standard priority names."""
 
 
 def _chains(listing: str) -> dict[tuple[str, str, str], list[str]]:

@@ -11,13 +11,14 @@ from netlab.errors import KernelError
 from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.missing import NFT_TRACETYPE_POLICY, NFT_TRACETYPE_RULE
+from netlab.kernel.netlink.objects import hooks
 from netlab.kernel.netlink.objects.nftables import trace_events, traces, verdict
 from netlab.kernel.nftables import nft
 
 TRACE_TABLE = "netlab_trace_"
 """Prefix of the name of a trace's own table, whose rules are not the lab's."""
 FIRST_PRIORITY = -(1 << 31)
-"""Rules that come before are not traced."""
+"""That of the trace, which comes first."""
 _ETHERNET_BYTES = 14
 _UNKNOWN_LINKS = {4: bytes(12) + b"\x08\x00", 6: bytes(12) + b"\x86\xdd"}
 """By IP version: Ethernet headers without addresses."""
@@ -111,11 +112,6 @@ class RuleTrace:
             "arp": tuple(questions),
             "netdev": tuple(matches),
         }
-        self._routed_later = {
-            chain
-            for chain, base in nft.base_chains(listing).items()
-            if base.hook == "prerouting" or (base.hook, base.kind) == ("output", "route")
-        }
         self._tables = {
             family: f"{TRACE_TABLE}{name}"
             for family, traced in _TRACED.items()
@@ -129,6 +125,11 @@ class RuleTrace:
         with netns.inside(self.namespace):
             self._subscription = traces()
             self._devices = [name for _, name in socket.if_nameindex()]
+            self._routed_later = {
+                (chain.family, chain.table, chain.name)
+                for chain in hooks.base_chains()
+                if chain.hook == "prerouting" or (chain.hook, chain.kind) == ("output", "route")
+            }
         try:
             nft.create(self.namespace, "".join(map(self._table, self._tables)))
         except BaseException:

@@ -47,8 +47,8 @@ class RouteLookup:
     protocol: int | None = None
     """Its number; 0: a question by ARP, which is of none."""
     source_port: int | range | None = None
+    """A range: one of these, which is yet to be chosen."""
     target_port: int | range | None = None
-    """A port that is yet to be chosen is a range."""
     uid: int | None = None
     """The user whose packet it is; one that came in counts as root's (ip_route_input_slow)."""
 
@@ -140,6 +140,8 @@ def _answers(rule: KernelRule, packet: RouteLookup) -> Iterator[tuple[str, bool 
         yield "oif", False
     if wants.tos:
         yield "tos", _fits(wants.tos, packet.tos)
+    if wants.dscp:
+        yield "dscp", None if packet.tos is None else wants.dscp.fits(packet.tos >> 2)
     if wants.mark:
         yield "fwmark", _fits(wants.mark, packet.mark)
     if wants.uids:
@@ -161,10 +163,12 @@ def _fits(wanted: Bits | Span, number: int | None) -> bool | None:
 def _fits_port(wanted: Bits | Span, port: int | range | None, protocol: int | None) -> bool | None:
     if port is None and protocol is not None and protocol not in _WITH_PORTS:
         return False
-    if isinstance(port, range):
-        answers = {wanted.fits(number) for number in port}
-        return answers.pop() if len(answers) == 1 else None
-    return _fits(wanted, port)
+    if not isinstance(port, range):
+        return _fits(wanted, port)
+    if isinstance(wanted, Bits):
+        return None
+    fitting = range(max(wanted.first, port.start), min(wanted.last + 1, port.stop))
+    return bool(fitting) if len(fitting) in (0, len(port)) else None
 
 
 def _is_protocol(wanted: int, packet: RouteLookup) -> bool | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
+from enum import Enum, auto
 from ipaddress import ip_network
 
 from netlab.frozen import frozen
@@ -14,8 +15,7 @@ from netlab.kernel.netlink.objects.routes import KernelRoute
 from netlab.kernel.netlink.objects.rules import KernelRule
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.rows import IPAddress, NextHop, RouteRow
-from netlab.kernel.state import marking, policy
-from netlab.kernel.state.marking import Marking
+from netlab.kernel.state import policy
 from netlab.kernel.state.policy import Decider, Doubt, RouteLookup
 from netlab.kernel.state.tables import route_row
 
@@ -45,21 +45,47 @@ class RouteResult:
     """The rule for which it is UNCERTAIN."""
 
 
+class MarkSource(Enum):
+    """A way by which packets get marks before routing decides, besides programs (SO_MARK)."""
+
+    RULES = auto()
+    """Rules of nftables."""
+    AT_INTERFACES = auto()
+    """Rules of nftables at the hook ingress."""
+    LEGACY = auto()
+    """Rules of iptables-legacy."""
+    FILTERS = auto()
+    """Filters of `tc`."""
+    SETTINGS = auto()
+
+
 def no_entry(node: str, question: RouteLookup) -> None:
     """Return nothing: the answer of a model of a lab that knows no routes."""
 
 
 class RouteLookups:
-    """The routing decisions of machines, each asked for once; `names` are those of their interfaces."""
+    """The routing decisions of machines, each asked for once; `names` are those of their interfaces.
 
-    def __init__(self, pool: NamespacePool, names: Callable[[str], Mapping[int, str]]) -> None:
+    `sources` reads what may set marks in a namespace, `counted` is what the marks of lookups take into
+    account. Both are asked only where a rule looks at marks.
+    """
+
+    def __init__(
+        self,
+        pool: NamespacePool,
+        names: Callable[[str], Mapping[int, str]],
+        sources: Callable[[str], Set[MarkSource]],
+        counted: Set[MarkSource],
+    ) -> None:
         self._pool = pool
         self._names = names
+        self._sources = sources
+        self._counted = counted
         self._results: dict[tuple[str, RouteLookup], RouteResult] = {}
         self._entries: dict[tuple[str, RouteLookup], RoutingEntry | None] = {}
         self._rules: dict[str, list[KernelRule]] = {}
         self._routes: dict[str, list[KernelRoute]] = {}
-        self._markings: dict[str, Marking] = {}
+        self._markings: dict[str, Set[MarkSource]] = {}
 
     def ask(self, namespace: str, question: RouteLookup) -> RouteResult:
         """Return a machine's decision about a packet. Raises KernelError."""
@@ -114,13 +140,13 @@ class RouteLookups:
         return [rule for rule in self._rules[namespace] if rule.key.version == version]
 
     def _mark(self, namespace: str, mark: int | None) -> int | None:
-        """Return the mark of a packet, if it is known: nothing but what was traced may have set it."""
+        """Return the mark of a packet; None if something may have set it that was not counted."""
         if namespace not in self._markings:
-            self._markings[namespace] = marking.read(self._pool, namespace)
-        may_set = self._markings[namespace]
-        if may_set.untraced:
-            return None
-        return 0 if mark is None and not may_set.traced else mark
+            self._markings[namespace] = self._sources(namespace)
+        sources = self._markings[namespace]
+        if not sources:
+            return mark or 0
+        return mark if sources <= self._counted else None
 
     def _taken(self, namespace: str, question: RouteLookup) -> RouteRow | None:
         """Return the route that a packet takes: as it stands in its table, or as the kernel has learnt it for
@@ -167,9 +193,14 @@ def _find(
         "mark": question.mark,
         "tos": question.tos,
         "protocol": question.protocol,
-        "source_port": question.source_port,
-        "target_port": question.target_port,
+        "source_port": _one_of(question.source_port),
+        "target_port": _one_of(question.target_port),
         "uid": question.uid if came_in is None else 0,
     }
     packet = {name: value for name, value in fields.items() if value is not None}
     return routes.ask(netlink, question.target.version, packet, as_entered)
+
+
+def _one_of(port: int | range | None) -> int | None:
+    """Return a port that stands for all of a range: no rule that is looked at tells them apart."""
+    return port.start if isinstance(port, range) else port

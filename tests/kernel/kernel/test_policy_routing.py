@@ -6,15 +6,18 @@ import random
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
+from shutil import which
 
 import pytest
 
-from netlab.kernel.netlink.objects import links, queues, rules
+from netlab.kernel.netlink.objects import links, rules
 from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.obstacles import marking
 from netlab.kernel.rows import RouteRow
 from netlab.kernel.state.policy import RouteLookup
-from netlab.kernel.state.routing import UNCERTAIN, RouteLookups
+from netlab.kernel.state.routing import UNCERTAIN, MarkSource, RouteLookups
 from tests.machine import ip
 
 pytestmark = pytest.mark.on_each_kernel
@@ -97,11 +100,16 @@ def came(version: int, **changed: object) -> RouteLookup:
     return packet(version, source=ip_address(SOURCE[version]), came_in="eth0", uid=None, **changed)
 
 
+def lookups_of(pool: NamespacePool, names: dict[int, str]) -> RouteLookups:
+    """The decisions for packets whose marks nftables' trace tells."""
+    return RouteLookups(pool, lambda _: names, partial(marking.read, pool), {MarkSource.RULES})
+
+
 def asked(*questions: RouteLookup) -> list[str]:
     """What decides about each: the route, the rule; or what is not known, or the errno."""
     with NamespacePool(1) as pool:
         names = {link.index: link.name for link in links.read(pool.netlink(PLACE))}
-        lookups = RouteLookups(pool, lambda _: names)
+        lookups = lookups_of(pool, names)
         return [_decided(lookups, question) for question in questions]
 
 
@@ -283,16 +291,32 @@ class TestMarks:
         told = self.told(f"nft 'table ip t {{ {chain}; }}'", "nft flush ruleset")
         assert told == [self.DOUBT, main(4)]
 
-    def test_rules_that_come_before_the_trace(self):
-        chain = "chain c { type filter hook prerouting priority -450; meta mark set 7; }"
-        told = self.told(f"nft 'table ip t {{ {chain}; }}'", "nft flush ruleset")
+    def test_rules_at_an_interface(self):
+        chain = "chain c { type filter hook ingress device eth0 priority 0; meta mark set 7; }"
+        told = self.told(f"nft 'table netdev t {{ {chain}; }}'", "nft flush ruleset")
         assert told == [self.DOUBT] * 2
 
-    def test_a_filter_of_tc(self):
-        told = self.told("tc qdisc add dev eth0 clsact", "tc qdisc del dev eth0 clsact")
+    def test_a_mark_that_replies_inherit(self):
+        reflect = "sysctl -qw net.ipv4.fwmark_reflect="
+        assert self.told(f"{reflect}1", f"{reflect}0") == [self.DOUBT] * 2
+
+    def test_a_program_at_ingress(self):
+        passes = "ingress protocol ip bpf da bytecode '1,6 0 0 4294967295'"
+        told = self.told(
+            f"tc qdisc add dev eth0 clsact; tc filter add dev eth0 {passes}",
+            "tc qdisc del dev eth0 clsact",
+        )
         assert told == [self.DOUBT] * 2
-        with NamespacePool(1) as pool:
-            assert not queues.has_ingress(pool.netlink(PLACE))
+        told = self.told("tc qdisc add dev eth0 clsact", "tc qdisc del dev eth0 clsact")
+        assert told == [main(4)] * 2
+
+    @pytest.mark.skipif(not which("iptables-legacy"), reason="no iptables-legacy")
+    @pytest.mark.parametrize(
+        ("target", "told"), [("MARK --set-mark 7", [DOUBT] * 2), ("ACCEPT", [main(4)] * 2)]
+    )
+    def test_a_rule_of_a_legacy_table(self, target, told):
+        rule = f"iptables-legacy -t mangle -{{}} PREROUTING -j {target}"
+        assert self.told(rule.format("A"), rule.format("D")) == told
 
 
 WANTED = (
@@ -327,7 +351,7 @@ def test_any_rules_and_packets(version):
         with NamespacePool(1) as pool:
             netlink = pool.netlink(PLACE)
             names = {link.index: link.name for link in links.read(netlink)}
-            lookups = RouteLookups(pool, lambda _, names=names: names)
+            lookups = lookups_of(pool, names)
             for _ in range(10):
                 _must_agree(lookups, _any_packet(dice, version))
         shell(f"ip -{version} rule flush; ip -{version} rule add pref 32766 lookup main")

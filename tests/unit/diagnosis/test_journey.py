@@ -12,12 +12,19 @@ from netlab.diagnosis.cause import Cause, Diagnosis, look_at
 from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.drops import RuleDrop, Silence
 from netlab.diagnosis.evidence import ProbeEvidence, Reporter
-from netlab.diagnosis.journey import AsymmetricReply, NetworkMap, asymmetric_reply, follow
+from netlab.diagnosis.journey import (
+    AsymmetricReply,
+    NetworkMap,
+    asymmetric_reply,
+    follow,
+    marks,
+)
 from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.nftables.nftrace import Hit
 from netlab.kernel.rows import Flow, RouteRow
 from netlab.messages import languages
 from netlab.node_interface import NodeInterface
-from netlab.packets.packet import Frame, Part
+from netlab.packets.packet import Frame, Packet, Part
 from netlab.probes.base import Ends
 from netlab.report.text import plain
 from netlab.report.trace.steps import journey
@@ -34,6 +41,34 @@ def test_a_box_and_its_plumbing_are_one_step_both_ways():
     assert nodes(round_trip) == ["vm1", "sw", "nat", "pc", "pc", "nat", "sw", "vm1"]
     box = follow(round_trip, MAP).steps[2]
     assert (box.came_in.peer, [out.peer for out in box.went_out]) == ("sw", ["pc"])
+
+
+def test_the_stay_on_the_host_is_kept_with_its_own_header_and_mark():
+    request = frames(THERE)
+    request[5].fields["ip.src"] = "169.254.0.2"  # As the device has translated it.
+    packet = request[0].packet
+    box = follow(request, MAP, {"nat": {}, "host": {packet: 7}}).steps[2]
+    assert (box.node, box.mark, box.before["ip.src"]) == ("nat", 0, "10.0.0.1")
+    inner = box.inner
+    assert inner and (inner.node, inner.mark) == ("host", 7)
+    assert (inner.before["ip.src"], inner.inlet) == ("169.254.0.2", "down")
+    assert follow(request, MAP).steps[0].mark is None  # Nobody watched its rules.
+
+
+def test_the_last_mark_before_the_routing_decision_counts():
+    def hit(node: str, number: int | None, mark: int | None) -> Hit:
+        return Hit(
+            f"lab.{node}", "ip t", "", False, b"" if number is None else bytes([number]), mark=mark
+        )
+
+    hits = [
+        hit("nat", 1, 7), hit("nat", 1, 8), hit("nat", 1, None), hit("nat", 2, 0), hit("host", 1, 0),
+        hit("host", 1, 5), hit("host", 1, 0),
+    ]  # fmt: skip
+    watched = ["lab.nat", "lab.host", "lab.pc"]
+    found = marks(hits, lambda hit: Packet(Part.REQUEST, str(hit.frame[0])), MAP, watched)
+    one, two = Packet(Part.REQUEST, "1"), Packet(Part.REQUEST, "2")
+    assert found == {"nat": {one: 8, two: 0}, "host": {one: 0}, "pc": {}}
 
 
 def test_the_kernels_clock_decides_and_not_the_order_of_reading():

@@ -6,17 +6,18 @@ import errno
 from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network, ip_address
 
-from netlab.diagnosis.decision import By, DecisionTables, decisions, flow_of, is_about
+from netlab.diagnosis.decision import By, DecisionTables, decisions, flow_of, is_about, stopped_by
 from netlab.diagnosis.history import Entry, TableChange, dated
 from netlab.diagnosis.journey import Journey, Outlet, Step
 from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.netlink.objects.rules import KernelRule, RuleKey, Selector
 from netlab.kernel.rows import Connection, FdbEntry, Flow, Neighbour, NextHop, RouteRow
 from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteResult, no_entry
 from netlab.kernel.state.tables import KernelTable
 from netlab.packets.packet import Frame, Packet, Part
-from netlab.packets.protocols import UDP
+from netlab.packets.protocols import ICMP, UDP
 from netlab.packets.tap import Sighting
 from tests.unit.world import network
 
@@ -94,6 +95,42 @@ class TestDecisions:
         assert decided[0].text == "default via 169.254.0.1 dev uplink"
         assert decided[1].text == "169.254.0.1 is at m:gw (host)"
         assert decided[2].text == f"{INSIDE} goes on as {OUTSIDE}"
+
+    def taken(self, *neighbours: Neighbour, mac: str = "m:gw") -> list[str]:
+        """What is told of a packet by a route with three next hops, two of them by this interface."""
+        hops = tuple(
+            NextHop(ip_address(address), out)
+            for address, out in (("10.0.0.7", "up"), ("10.0.0.8", "up"), ("10.0.1.9", "down"))
+        )
+        several = RouteRow(IPv4Network("0.0.0.0/0"), hops)
+        tables = DecisionTables(several, neighbours)
+        decided = decisions(step("nat", INSIDE, INSIDE, ("up",), mac), tables, (), False, {})
+        return [decision.text.removeprefix(str(several)) for decision in decided]
+
+    def test_the_next_hop_that_was_taken_is_the_one_whose_mac_was_seen(self):
+        first, second = (
+            Neighbour("up", ip_address(f"10.0.0.{n}"), f"m:{n}", "reachable") for n in (7, 8)
+        )
+        assert self.taken(first, second, mac="m:8") == [
+            ", this time via 10.0.0.8 dev up", "10.0.0.8 is at m:8"
+        ]  # fmt: skip
+        assert self.taken(first) == [""]  # Neither is known to have this one.
+        assert self.taken(first, replace(second, mac="m:7"), mac="m:7") == [""]  # Both have it.
+
+    def test_a_route_by_another_interface_is_not_told(self):
+        other = route("0.0.0.0/0", "10.0.0.7", "down")
+        stay = step("nat", INSIDE, INSIDE, ("up",))
+        assert list(decisions(stay, DecisionTables(other), (), False, {})) == []
+
+    def test_a_route_and_a_rule_that_stop_packets(self):
+        blackhole = RouteRow(IPv4Network("8.0.0.0/8"), (), "blackhole", table="100")
+        told = "the route says blackhole: blackhole 8.0.0.0/8 table 100"
+        assert stopped_by(blackhole) == told
+        key = RuleKey(2, 5, 0)
+        rule = KernelRule(
+            key, False, Selector(), "prohibit", 0, None, False, "from all prohibit", b""
+        )
+        assert stopped_by(rule) == "the rule says prohibit: ip rule 5: from all prohibit"
 
     def test_what_a_device_and_its_host_translate_one_after_the_other_is_told_as_one(self):
         between = Flow(ip_address("169.254.0.2"), ip_address("8.8.8.8"), 5000, 53)
@@ -357,6 +394,44 @@ class TestKnowledge:
         assert closed(self.TABLES) == {"host"}
         assert closed(replace(self.TABLES, ask=lambda *_: RouteResult("unicast", "lan"))) == set()
         assert closed(replace(self.TABLES, entry=no_entry)) == set()
+
+    def lookups(self, stay: Step, source: str = "") -> list[RouteLookup]:
+        """What a node is asked about a packet's way on."""
+        asked = []
+
+        def entry(node: str, lookup: RouteLookup) -> None:
+            asked.append((node, lookup))
+
+        replace(self.TABLES, entry=entry).decision_tables(stay, source)
+        assert [node for node, _ in asked] in ([], [(stay.inner or stay).node])
+        return [lookup for _, lookup in asked]
+
+    def test_what_routing_looks_at(self):
+        translated = replace(step("nat", INSIDE, OUTSIDE.reversed), mark=7)
+        translated.after["ip.tos"] = "0x10"
+        (lookup,) = self.lookups(translated)
+        # The source as it came, and the destination as it goes on.
+        assert lookup == RouteLookup(
+            OUTSIDE.source, INSIDE.source, "eth0", 7, 0x10, UDP, INSIDE.source_port,
+            OUTSIDE.source_port,
+        )  # fmt: skip
+        inner = step("host", OUTSIDE, OUTSIDE)
+        (lookup,) = self.lookups(replace(translated, inner=inner))
+        assert (lookup.source, lookup.mark) == (OUTSIDE.source, None)
+        assert self.lookups(step("nat", INSIDE, OUTSIDE, ())) == []  # It ended here.
+        assert self.lookups(step("sw", INSIDE, INSIDE)) == []
+
+    def test_whose_packet_it_is(self):
+        def own(node: str, source: str, **fields: str) -> RouteLookup:
+            stay = replace(step(node, INSIDE, INSIDE), came_in=None)
+            for name, value in fields.items():
+                stay.before[f"ip.{name}"] = stay.after[f"ip.{name}"] = value
+            (lookup,) = self.lookups(stay, source)
+            return lookup
+
+        assert own("a", "a").uid == 0  # netlab's.
+        assert own("b", "a").uid is None  # A program's.
+        assert own("b", "a", protocol=str(ICMP)).uid == 0  # The kernel's.
 
     def test_whether_a_nat_has_forgotten_a_packet(self):
         late = Connection(2, "udp", OUTSIDE.reversed, OUTSIDE, "unreplied", 30)

@@ -14,9 +14,10 @@ from netlab.explain.model import Explanation, LabModel, NodeModel, PredictedProb
 from netlab.explain.nft_rules import HookVerdict, ParsedRuleset
 from netlab.explain.nft_values import NOT_THERE
 from netlab.kernel.netlink.objects.links import Interface
+from netlab.kernel.netlink.objects.rules import KernelRule, RuleKey, Selector
 from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
-from netlab.kernel.state.policy import RouteLookup
-from netlab.kernel.state.routing import RouteResult
+from netlab.kernel.state.policy import Doubt, RouteLookup
+from netlab.kernel.state.routing import UNCERTAIN, RouteResult
 from netlab.kernel.state.spaces import Space
 from netlab.packets.packet import Part
 from tests.unit.explain.rules import at
@@ -429,3 +430,115 @@ def test_a_rule_about_the_source_port_is_not_certain():
     ).diagnosis
     assert (diagnosis.verdict, diagnosis.at) == (Verdict.UNKNOWN, "other")
     assert diagnosis.evidence == "not certain, because rule t c: a rule may end it"
+
+
+def set_mark(value, key: str = "meta") -> dict:
+    return {"mangle": {"key": {key: {"key": "mark"}}, "value": value}}
+
+
+MARK, CONNECTION_MARK = meta("mark"), {"ct": {"key": "mark"}}
+MAY_BE = match(payload("tcp", "flags"), "syn")
+
+
+@pytest.mark.parametrize(
+    ("expressions", "marks"),
+    [
+        ([set_mark(7)], (7, 0)),
+        ([set_mark({"|": [MARK, 8]})], (11, 0)),
+        ([set_mark({"^": [{"&": [MARK, 2]}, 1]})], (3, 0)),
+        ([set_mark(5, "ct"), set_mark(CONNECTION_MARK)], (5, 5)),
+        ([set_mark(MARK, "ct")], (3, 3)),
+        ([set_mark({"map": {"key": meta("iifname"), "data": "@m"}})], (None, 0)),
+        ([match(payload("udp", "dport"), 80), set_mark(7)], (3, 0)),
+        ([MAY_BE, set_mark(7)], (None, 0)),
+    ],
+)
+def test_rules_that_set_marks(expressions, marks):
+    facts = {**FACTS, "meta mark": 3, "ct mark": 0}
+    ruleset = ParsedRuleset([base(), rule(*expressions)])
+    outcome = at(ruleset, "input", facts)
+    after = {**facts, **outcome.changes}
+    assert outcome.end is HookVerdict.ACCEPT
+    assert (after["meta mark"], after["ct mark"]) == marks
+
+
+@pytest.mark.parametrize(
+    ("mark", "end"), [(7, HookVerdict.DROP), (6, HookVerdict.ACCEPT), (None, HookVerdict.UNKNOWN)]
+)
+def test_rules_that_look_at_marks(mark, end):
+    facts = {**FACTS, "meta mark": mark}
+    for condition in (match(MARK, 7), match({"&": [MARK, 15]}, 7)):
+        assert at(ParsedRuleset([base(), rule(condition, DROP)]), "input", facts).end is end
+
+
+def marking(hook: str, kind: str = "filter") -> ParsedRuleset:
+    return ParsedRuleset([base(hook=hook, kind=kind, prio=-150), rule(set_mark(7))])
+
+
+def asked_of(model: LabModel, node: str) -> list[RouteLookup]:
+    """The lookups of a node while a packet is led through."""
+    lookups = []
+
+    def ask(where: str, lookup: RouteLookup) -> RouteResult:
+        if where == node:
+            lookups.append(lookup)
+        return route(model.nodes[where], lookup)
+
+    explained(replace(model, ask=ask), "192.0.2.80", PredictedProbe("tcp", 80))
+    return lookups
+
+
+def test_a_mark_is_known_where_the_route_is_looked_up_and_does_not_leave_the_machine():
+    router = machine(30, "10.0.0.1/24", "192.0.2.1/24")
+    router.settings["net.ipv4.conf.eth1.forwarding"] = "1"
+    model = lab_model(router=replace(router, rules=marking("prerouting")))
+    towards = [one for one in asked_of(model, "router") if str(one.target) == "192.0.2.80"]
+    assert [(one.mark, one.tos, one.protocol, one.target_port) for one in towards] == [
+        (7, 0, 6, 80)
+    ]
+    (arrived,) = [one for one in asked_of(model, "server") if one.protocol == 6 and one.came_in]
+    assert arrived.mark == 0
+    behind = lab_model(router=replace(router, rules=marking("forward")))
+    assert {one.mark for one in asked_of(behind, "router")} == {0}
+
+
+def test_only_a_chain_of_routes_has_a_machine_decide_anew():
+    def marks(kind: str) -> list[int | None]:
+        vm = replace(lab_model().nodes["vm"], rules=marking("output", kind))
+        lookups = asked_of(lab_model(vm=vm), "vm")
+        return [one.mark for one in lookups if str(one.target) == "192.0.2.80"]
+
+    assert marks("filter") == [0, 0]  # For its source, and for its way.
+    assert marks("route") == [0, 0, 7]
+
+
+def test_a_question_by_arp_is_looked_up_as_what_it_is():
+    lookups = asked_of(lab_model(), "router")
+    assert lookups[0] == RouteLookup(
+        IPv4Address("10.0.0.1"), IPv4Address("10.0.0.10"), "eth0", mark=0, tos=0, protocol=0
+    )
+
+
+def test_a_rule_of_routing_that_looks_at_what_is_not_known_is_named():
+    wanted = KernelRule(
+        RuleKey(2, 100, 100), False, Selector(), "lookup", 0, None, False, "from all sport 5", b""
+    )
+    unsure = RouteResult(error=UNCERTAIN, why=Doubt(wanted, "sport"))
+    model = lab_model()
+    model = replace(
+        model,
+        ask=lambda node, lookup: unsure if node == "router" else route(model.nodes[node], lookup),
+    )
+    found = explained(model, "192.0.2.80").diagnosis
+    assert (found.verdict, found.at) == (Verdict.UNKNOWN, "router")
+    assert found.evidence == (
+        "not certain, because ip rule 100: from all sport 5 looks at sport, which is not known"
+    )
+
+
+def test_a_route_with_many_next_hops_is_not_followed():
+    hops = tuple(NextHop(IPv4Address(f"10.0.0.{n}"), "eth0") for n in range(1, 6))
+    many = RouteRow(IPv4Network("0.0.0.0/0"), hops)
+    found = explained(replace(lab_model(), entry=lambda *_: many), "192.0.2.80").diagnosis
+    assert (found.verdict, found.at) == (Verdict.UNKNOWN, "vm")
+    assert found.evidence == f"not certain, because {many} has more than 4 next hops"

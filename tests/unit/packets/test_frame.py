@@ -126,6 +126,12 @@ def test_only_what_names_an_mtu_is_told_to():
     assert named_mtu(bytes(CORPUS["error"])[34:], 4) is None
 
 
+def test_a_type_of_service_is_there_if_it_is_not_the_usual_one():
+    plain, served = IP(dst="10.0.0.1") / UDP(), IP(dst="10.0.0.1", tos=0x10) / UDP()
+    read = [decode(bytes(Ether() / packet)) for packet in (plain, served, IPv6(tc=0x2C) / UDP())]
+    assert [fields.get("ip.tos") for fields in read] == [None, "0x10", "0x2c"]
+
+
 def test_dns():
     assert has("dns query", dns_id="0x9fc3", dns_name="wWw.example.com", dns_type="1")
     assert "dns.code" not in fields("dns query")

@@ -44,6 +44,9 @@ class HookedChain:
     hook: str
     devices: tuple[str, ...]
     """The interfaces that an ingress or egress chain belongs to."""
+    kind: str
+    """filter, nat or route."""
+    priority: int
 
     def __str__(self) -> str:
         """Format the chain as `nft list chain` takes it."""
@@ -88,4 +91,11 @@ def _chains(messages: list[bytes]) -> Iterator[HookedChain]:
             chain["NFTA_CHAIN_NAME"],
             _HOOKS.get(family, NF_INET_HOOKS).get(point, str(point)),
             tuple(map(text_of, contents(hook.get("NFTA_HOOK_DEVS", b"")))),
+            chain.get("NFTA_CHAIN_TYPE", ""),
+            _signed(hook.get("NFTA_HOOK_PRIORITY", 0)),
         )
+
+
+def _signed(number: int) -> int:
+    """Return a number of 32 bits with its sign."""
+    return number - (1 << 32) if number >> 31 else number

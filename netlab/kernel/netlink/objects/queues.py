@@ -16,8 +16,7 @@ from pyroute2.netlink.rtnl import RTM_DELQDISC, RTM_GETQDISC, RTM_NEWQDISC, TC_H
 
 from netlab.errors import Missing
 from netlab.kernel.netlink.channel import Netlink, Refused
-from netlab.kernel.netlink.codec import Body, Reader, Template, encode
-from netlab.kernel.netlink.missing import traffic_msg
+from netlab.kernel.netlink.codec import Body, Reader, encode
 from netlab.kernel.netlink.objects.links import forgiven_absence
 from netlab.kernel.rows import Names
 from netlab.plan.resources import Queue
@@ -110,17 +109,6 @@ def _is_planned_netem(options: bytes) -> bool:
     # The kernel shows correlations and the like as zeros where there are none.
     faults += [any(value) for value in reader.attributes(options).values()]
     return bool(limit == _BUFFER_FRAMES and not any(faults))
-
-
-def has_ingress(netlink: Netlink) -> bool:
-    """Return whether filters (`tc filter`) may look at what comes in to an interface. Raises Refused."""
-    messages = netlink.dump(_EVERY.fill(), RTM_GETQDISC)
-    return any(_KIND.attributes(message).get("TCA_KIND") in _AT_INGRESS for message in messages)
-
-
-_AT_INGRESS = ("ingress", "clsact")
-_EVERY = Template(traffic_msg, {"family": 0})
-_KIND = Reader(traffic_msg, (), ("TCA_KIND",))
 
 
 def _message(netlink: Netlink, interface: str, attributes: list[tuple[str, Any]]) -> bytes:

@@ -55,11 +55,14 @@ _ACTIONS = {
     FR_ACT_UNREACHABLE: "unreachable",
     FR_ACT_PROHIBIT: "prohibit",
 }
-_INVERTED, _NOTHING = 0x2, 0xFFFFFFFF
-"""FIB_RULE_INVERT of linux/fib_rules.h; the number that stands for no prefix length."""
+_INVERTED = 0x2
+"""FIB_RULE_INVERT of linux/fib_rules.h."""
+_NOTHING = 0xFFFFFFFF
+"""Instead of a prefix length: none."""
+_EVERY_BIT, _EVERY_PORT, _DSCP = 0xFFFFFFFF, 0xFFFF, 0x3F
+"""Masks of a whole mark, port and DSCP."""
 _LEGACY_TOS: dict[int, int] = {AF_INET: 0x1C, AF_INET6: 0xFC}
 """Bits of the TOS that a rule by `tos` looks at (fib4_rule_match, fib6_rule_match)."""
-_DSCP = 0x3F
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "ipv6-icmp", 132: "sctp"}
 
 
@@ -121,6 +124,8 @@ class Selector:
     """The interface to which the packet's socket is bound."""
     mark: Bits | None = None
     tos: Bits | None = None
+    dscp: Bits | None = None
+    """The upper six bits of the TOS."""
     uids: Span | None = None
     protocol: int | None = None
     source_ports: Span | Bits | None = None
@@ -215,20 +220,16 @@ def _selector(message: bytes, attributes: Mapping[str, Any]) -> Selector:
         attributes.get("FRA_IIFNAME"),
         attributes.get("FRA_OIFNAME"),
         Bits(*mark) if any(mark) else None,
-        _tos(tos, family, attributes),
+        Bits(tos, _LEGACY_TOS[family]) if tos else None,
+        Bits(attributes["FRA_DSCP"], attributes.get("FRA_DSCP_MASK", _DSCP))
+        if "FRA_DSCP" in attributes
+        else None,
         _span("FRA_UID_RANGE", attributes),
         attributes.get("FRA_IP_PROTO"),
         _ports("FRA_SPORT", attributes),
         _ports("FRA_DPORT", attributes),
         tuple(sorted(name.removeprefix("FRA_").lower() for name in others)),
     )
-
-
-def _tos(tos: int, family: int, attributes: Mapping[str, Any]) -> Bits | None:
-    if "FRA_DSCP" in attributes:
-        mask = attributes.get("FRA_DSCP_MASK", _DSCP)
-        return Bits(attributes["FRA_DSCP"] << 2, mask << 2)
-    return Bits(tos, _LEGACY_TOS[family]) if tos else None
 
 
 def _span(name: str, attributes: Mapping[str, Any]) -> Span | None:
@@ -241,9 +242,6 @@ def _ports(name: str, attributes: Mapping[str, Any]) -> Span | Bits | None:
     return ports if ports is None or mask == _EVERY_PORT else Bits(ports.first, mask)
 
 
-_EVERY_PORT = 0xFFFF
-
-
 def _selecting(selector: Selector) -> Iterator[str]:
     """Yield the words by which `ip rule` describes the packets that a rule wants."""
     if selector.inverted:
@@ -251,14 +249,15 @@ def _selecting(selector: Selector) -> Iterator[str]:
     for word, value in {
         "from": _network(selector.source) if selector.source else "all",
         "to": selector.target and _network(selector.target),
-        "tos": selector.tos and _bits(selector.tos, selector.tos.mask),
-        "fwmark": selector.mark and _bits(selector.mark, _NOTHING),
+        "tos": selector.tos and f"{selector.tos.value:#04x}",
+        "fwmark": selector.mark and _mark(selector.mark),
         "iif": selector.came_in,
         "oif": selector.out,
         "uidrange": selector.uids and f"{selector.uids.first}-{selector.uids.last}",
         "ipproto": selector.protocol and _PROTOCOLS.get(selector.protocol, selector.protocol),
         "sport": selector.source_ports and _port(selector.source_ports),
         "dport": selector.target_ports and _port(selector.target_ports),
+        "dscp": selector.dscp and _number(selector.dscp, _DSCP),
     }.items():
         if value:
             yield f"{word} {value}"
@@ -280,12 +279,17 @@ def _network(network: IPNetwork) -> str:
     return str(network).removesuffix(f"/{network.max_prefixlen}")
 
 
-def _bits(bits: Bits, whole: int) -> str:
-    return f"{bits.value:#x}" if bits.mask == whole else f"{bits.value:#x}/{bits.mask:#x}"
+def _mark(bits: Bits) -> str:
+    value = f"{bits.value:#x}"
+    return value if bits.mask == _EVERY_BIT else f"{value}/{bits.mask:#x}"
 
 
 def _port(ports: Span | Bits) -> str:
-    return str(ports) if isinstance(ports, Span) else f"{ports.value}/{ports.mask:#x}"
+    return str(ports) if isinstance(ports, Span) else _number(ports, _EVERY_PORT)
+
+
+def _number(bits: Bits, whole: int) -> str:
+    return str(bits.value) if bits.mask == whole else f"{bits.value}/{bits.mask:#x}"
 
 
 def create(netlink: Netlink, key: RuleKey) -> None:
