@@ -211,6 +211,17 @@ def test_a_rule_that_comes_too_late_or_has_no_route_leaves_no_doubt(version):
 
 
 @both
+@pytest.mark.parametrize("end", ["sport", "dport"])
+def test_a_port_that_is_yet_to_be_chosen(version, end):
+    shell(f"ip -{version} rule add pref 100 {end} 100-199 lookup 100")
+    name = {"sport": "source_port", "dport": "target_port"}[end]
+    ranges = (range(100, 200), range(200, 300), range(150, 250))
+    inside, outside, across = asked(*(packet(version, **{name: ports}) for ports in ranges))
+    assert (inside, outside) == (other(version), main(version))
+    assert across.startswith(f"{end}? ip rule 100: ")
+
+
+@both
 def test_a_question_by_arp_is_of_no_protocol(version):
     for word in ("udp", "tcp"):
         shell(f"ip -{version} rule add pref 100 ipproto {word} prohibit")

@@ -181,6 +181,44 @@ def test_waiting_sockets_have_an_owner():
     assert all(s.pid for place in found.values() for s in place)
 
 
+def test_what_a_waiting_socket_is_bound_to():
+    with netns.inside("tables.vm1"):
+        bound = socket.create_server(("::", 7001), family=socket.AF_INET6)
+        both = socket.create_server(("::", 7002), family=socket.AF_INET6, dualstack_ipv6=True)
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with closing(bound), closing(both), closing(datagrams):
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
+        datagrams.bind(("127.0.0.1", 7003))
+        names = spaces.look(["tables.vm1"])["tables.vm1"].names
+        found = {entry.port: entry for entry in sockets.read_bound("tables.vm1", names, True)}
+    assert (found[7001].interface, found[7001].only_ipv6) == ("eth0", True)
+    assert (found[7002].interface, found[7002].only_ipv6) == ("", False)
+    assert found[7003].protocol == "udp"
+    assert {found[port].pid for port in (7001, 7002, 7003)} == {None}
+
+
+def test_a_waiting_socket_whose_queue_is_full():
+    names = spaces.look(["tables.vm1"])["tables.vm1"].names
+
+    def full() -> dict[int, bool]:
+        found = sockets.read_bound("tables.vm1", names)
+        return {entry.port: entry.full for entry in found if entry.port in (7001, 7003)}
+
+    with netns.inside("tables.vm1"):
+        server = socket.create_server(("127.0.0.1", 7001), backlog=0)
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind(("127.0.0.1", 7003))
+        client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with closing(server), closing(datagrams), closing(client), closing(sender):
+        assert full() == {7001: False, 7003: False}
+        datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 0)
+        for _ in range(100):
+            sender.sendto(b"x", ("127.0.0.1", 7003))
+        client.connect(("127.0.0.1", 7001))
+        assert full() == {7001: True, 7003: True}
+
+
 @pytest.fixture
 def events(running) -> Iterator[TableMonitor]:
     with TableMonitor(running.plan.namespaces) as listening:
