@@ -118,7 +118,8 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
-                return never_answered(node, in_short(dropped(node, rule.cause, rule.rule)))
+                end = dropped(node, rule.cause, rule.rule)
+                return never_answered(node, in_short(led(end, evidence.leads.get(Part.REPLY))))
     if not step.went_out and (why := _could_not_send(node, evidence)):
         return never_answered(node, in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
