@@ -198,7 +198,13 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
     present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
-    nobody = _nobody_took_it(step, count, evidence)
+    nobody = _nobody_took_it(step, count)
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken:
+        return replace(
+            nobody,
+            evidence=Message("{what}; {where}", what=nobody.evidence, where=leads.not_taken),
+        )
     for passed in evidence.journey.packets[step.packet]:
         if (passed.node, mac) not in evidence.present:
             continue
@@ -214,7 +220,7 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     return nobody
 
 
-def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
+def _nobody_took_it(step: Step, count: int) -> Diagnosis:
     node, mac = step.node, step.after["eth.dst"]
     if len(step.went_out) > 1:
         text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
@@ -225,9 +231,6 @@ def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosi
             peer=step.went_out[0].peer,
             mac=mac,
         )
-    leads = evidence.leads.get(step.part)
-    if leads and leads.not_taken:
-        text = Message("{what}; {where}", what=text, where=leads.not_taken)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 
