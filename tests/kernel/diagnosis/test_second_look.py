@@ -3,19 +3,28 @@ kernel's drop reasons, and that nothing is claimed without a second look."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 from unittest import mock
 
 import pytest
+from pyroute2.netlink.rtnl import RTM_NEWLINK
+from pyroute2.netlink.rtnl.ifinfmsg import XDP_FLAGS_SKB_MODE, ifinfmsg
 
 from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import Missing
 from netlab.kernel.host import tracepoints
-from tests.kernel.faults import changed, proof, run
+from netlab.kernel.netlink.codec import encode
+from netlab.kernel.netlink.pool import NamespacePool
+from netlab.kernel.obstacles import Obstacle, ObstacleKind
+from netlab.verify.matrix import Result
+from tests.kernel.faults import await_port, changed, program, proof, run
+from tests.kernel.obstacles.programs import load_xdp_drop
 
 pytestmark = pytest.mark.on_each_kernel
 VM1, VM2 = "10.0.0.128", "10.0.0.129"
@@ -198,3 +207,122 @@ def test_without_the_kernels_drop_reasons_no_more_is_told_than_is_proved(running
     assert "the kernel's drop reason" not in end.diagnosis.evidence
     if fault.without is UNKNOWN:
         assert "no answer within 4 s" in end.diagnosis.evidence
+
+
+def measured(running: lab.Lab, source: str = "vm1", target: str = "vm2") -> Result:
+    (result,) = lab.verify(running, expectations=lab.pairs(running, [source], [target]))
+    return result
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_verify_says_the_same_as_trace(running, name):
+    fault = FAULTS[name]
+    with broken(fault):
+        outcome = measured(running).outcome
+    assert (outcome.verdict, outcome.at, outcome.cause) == (
+        Verdict.DROPPED,
+        fault.at,
+        fault.cause,
+    ), outcome.why
+    assert fault.text in outcome.why
+
+
+EVERY_OTHER = legacy("INPUT", "-p icmp -m statistic --mode nth --every 2 --packet 0 -j DROP")
+
+
+def test_an_answer_to_the_second_probe_alone_is_one_and_the_first_is_told(running):
+    warm(False)
+    with changed("second.vm2", *EVERY_OTHER):
+        traced = lab.trace(running, "vm1", "vm2")
+    assert traced.diagnosis.verdict is Verdict.ANSWERED
+    (line,) = traced.found
+    assert line.startswith("a first probe stayed without an answer")
+
+
+def test_verify_tells_from_where_the_target_saw_the_second_probe(running):
+    warm(False)
+    with changed("second.vm2", *EVERY_OTHER):
+        result = measured(running)
+    outcome = result.outcome
+    assert (outcome.verdict, outcome.seen_as, outcome.arrived) == (Verdict.ANSWERED, VM1, True)
+    assert result.passed, result.failure
+
+
+SLOW = """
+import socket, time
+sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sock.bind(("", 53))
+while True:
+    data, sender = sock.recvfrom(512)
+    time.sleep(1)
+    sock.sendto(data[:2] + b"\\x81\\x83" + data[4:], sender)
+"""
+
+
+def test_slow_is_not_silent(running):
+    with program("second.vm2", sys.executable, "-c", SLOW):
+        await_port("second.vm2", "udp", 53)
+        end = proof(running, "vm1", "vm2", by="dns:www.example.com")
+    assert end.end == (Verdict.REFUSED, "vm2", Cause.NXDOMAIN), end.diagnosis
+
+
+def test_what_was_waited_for_in_vain_is_told_with_how_long(running):
+    silent = SLOW.replace("    sock.sendto", "    ()#")
+    with program("second.vm2", sys.executable, "-c", silent):
+        await_port("second.vm2", "udp", 53)
+        end = proof(running, "vm1", "vm2", by="dns:www.example.com")
+    assert end.end == (Verdict.DROPPED, "vm2", Cause.DNS_SILENT), end.diagnosis
+    assert end.diagnosis.evidence.endswith("no answer within 5 s")
+
+
+def test_what_a_first_look_explains_is_not_looked_at_twice(running):
+    with (
+        changed("second.vm2", *nft("ip", "input", "ip protocol icmp drop")),
+        mock.patch.object(tracepoints, "_tracefs", side_effect=AssertionError),
+    ):
+        assert lab.trace(running, "vm1", "vm2").diagnosis.cause is Cause.FIREWALL
+        assert lab.trace(running, "vm1", "internet").diagnosis.verdict is Verdict.ANSWERED
+        assert measured(running).outcome.cause is Cause.FIREWALL
+
+
+@contextmanager
+def xdp(place: str, interface: str) -> Iterator[None]:
+    """A program that drops every frame of an interface."""
+    program_, flags = load_xdp_drop(), [("IFLA_XDP_FLAGS", XDP_FLAGS_SKB_MODE)]
+
+    def attach(descriptor: int) -> None:
+        attributes = [("IFLA_XDP_FD", descriptor), *flags]
+        with NamespacePool(1) as pool:
+            netlink = pool.netlink(place)
+            body = {
+                "index": netlink.index(interface),
+                "attrs": [("IFLA_XDP", {"attrs": attributes})],
+            }
+            netlink.request(encode(ifinfmsg, body), RTM_NEWLINK)
+
+    attach(program_)
+    try:
+        yield
+    finally:
+        attach(-1)
+        os.close(program_)
+
+
+@pytest.mark.parametrize("has_reasons", [True, False])
+def test_a_program_that_sees_frames_before_anybody_listens(running, has_reasons):
+    warm(False)
+    with xdp("second.vm2", "eth0"), nullcontext() if has_reasons else without_reasons():
+        end = proof(running, "vm1", "vm2")
+    assert end.end == (Verdict.DROPPED, "vm2", Cause.XDP), end.diagnosis
+    assert "prog/xdpgeneric" in end.diagnosis.evidence
+
+
+def test_a_full_table_of_connections(running):
+    """The limit is the whole machine's: it is only believed to be reached."""
+    full = Obstacle(ObstacleKind.CONNTRACK_FULL, "nf_conntrack_max = 8", count=None)
+    with (
+        changed("second.vm2", *legacy("INPUT", "-p icmp -j DROP")),
+        mock.patch("netlab.trace.second.obstacles", return_value=(full,)),
+    ):
+        end = proof(running, "vm1", "vm2")
+    assert end.end == (Verdict.DROPPED, "vm2", Cause.CONNTRACK_FULL), end.diagnosis
