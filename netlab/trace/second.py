@@ -115,13 +115,18 @@ class Findings:
     """How long an answer was waited for, if it was longer than usual."""
 
     def of(
-        self, frames: Iterable[Frame], journey: Journey, tables: LabTables, request: TraceRequest
+        self,
+        name: str,
+        frames: Iterable[Frame],
+        journey: Journey,
+        tables: LabTables,
+        request: TraceRequest,
     ) -> SecondLook:
-        """Return the evidence of one probe."""
+        """Return the evidence of one probe; `name`: what recordings call it."""
         source, address = request.source, request.ends.to
         route = tables.ask(source, RouteLookup(ip_address(address))) if address else None
         return SecondLook(
-            drops=self._drops(frames, source),
+            drops=self._drops(name, frames, source),
             obstacles=self.obstacles,
             grown=self.grown,
             leading={
@@ -164,9 +169,9 @@ class Findings:
             for node, neighbour in {(end.node, peer) for end, peer in ends}
         }
 
-    def _drops(self, frames: Iterable[Frame], source: str) -> tuple[PlacedDrop, ...]:
-        """Return the kernel's drops of a probe; none if records are missing: packets may be mistaken then."""
-        if self.recorded is None or self.recorded.lost():
+    def _drops(self, name: str, frames: Iterable[Frame], source: str) -> tuple[PlacedDrop, ...]:
+        """Return the kernel's drops of a probe."""
+        if self.recorded is None:
             return ()
         packets = {
             Departure(
@@ -188,7 +193,7 @@ class Findings:
                 drop.made,
                 drop.is_arp,
             )
-            for drop in self.recorded.drops(packets)
+            for drop in self.recorded.drops(packets, name)
         )
 
     def _node(self, drop: KernelDrop, source: str) -> str:

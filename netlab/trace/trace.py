@@ -184,7 +184,7 @@ class _Look:
         for pursuit in self._pursuits:
             for namespace in self._netmap.nodes if self._slowed else ():
                 pursuit.probe.note_reached(namespace)
-            with recording.sending() if recording else nullcontext():
+            with recording.sending(pursuit.probe.token.hex()) if recording else nullcontext():
                 pursuit.send()
 
     def wait(self) -> None:
@@ -267,7 +267,7 @@ def _trace(
     needed = _needed(pursuit, hops, request)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, netmap, marked)
-    look = findings.of(frames, journey, tables, request) if findings else None
+    look = findings.of(probe.token.hex(), frames, journey, tables, request) if findings else None
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
