@@ -70,8 +70,7 @@ _IPV4_OPTIONS = (_BYTE, _ETHERNET), (_IS, _WITHOUT_OPTIONS, "marked", "take")
 _MARKED_IPV4 = _marked(_ETHERNET + 36, _ETHERNET + 64, 128)
 _MARKED_IPV6 = _marked(_ETHERNET + 56, _ETHERNET + 104, 160)
 
-IPV4_ON_A_SWITCH = _program(
-    # No ARP: a switch with 64 ports floods every question to 63 of them.
+IPV4_ECHOES = _program(
     (_HALF, 12),
     (_IS, _IPV4, "next", "nothing"),
     (_BYTE, 23),
@@ -79,42 +78,58 @@ IPV4_ON_A_SWITCH = _program(
     *_IPV4_OPTIONS,
     *_MARKED_IPV4,
 )
-IPV4_ON_A_MACHINE = _program(
-    # Marked ICMP, ARP questions that leave, and ARP replies that come in.
-    (_HALF, 12),
-    (_IS, _ARP, "arp", "next"),
-    (_IS, _IPV4, "next", "nothing"),
-    (_BYTE, 23),
-    (_IS, _ICMP, "next", "nothing"),
-    *_IPV4_OPTIONS,
-    "arp",
-    (_HALF, _PACKET_TYPE),
-    (_IS, _OUTGOING, "take", "next"),
-    (_HALF, 20),
-    (_IS, 2, "take", "nothing"),
-    *_MARKED_IPV4,
-)
-IPV6_ON_A_SWITCH = _program(
+"""Marked ICMP."""
+IPV6_ECHOES = _program(
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
     (_BYTE, 20),
     (_IS, _ICMPV6, "marked", "nothing"),
     *_MARKED_IPV6,
 )
-IPV6_ON_A_MACHINE = _program(
-    # Neighbour discovery is ICMPv6 too: questions that leave, and replies that come in.
+"""Marked ICMPv6."""
+_TAKE_OR_NOT: tuple[_Step, ...] = (
+    "take",
+    (_RETURN, _WHOLE),
+    "nothing",
+    (_RETURN, _NOTHING),
+)
+IPV4_QUESTIONS = _program(
+    # A switch with 64 ports floods every question to 63 of them.
+    (_HALF, 12),
+    (_IS, _ARP, "next", "nothing"),
+    (_HALF, _PACKET_TYPE),
+    (_IS, _OUTGOING, "take", "next"),
+    (_HALF, 20),
+    (_IS, 2, "take", "nothing"),
+    *_TAKE_OR_NOT,
+)
+"""ARP questions that leave, and ARP replies that come in."""
+IPV6_QUESTIONS = _program(
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
     (_BYTE, 20),
     (_IS, _ICMPV6, "next", "nothing"),
     (_BYTE, 54),
     (_IS, protocols.ND_NEIGHBOR_SOLICIT, "question", "next"),
-    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "marked"),
+    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "nothing"),
     "question",
     (_HALF, _PACKET_TYPE),
     (_IS, _OUTGOING, "take", "nothing"),
-    *_MARKED_IPV6,
+    *_TAKE_OR_NOT,
 )
+"""The same of neighbour discovery."""
+QUESTIONS = _program(
+    (_HALF, 12),
+    (_IS, _ARP, "take", "next"),
+    (_IS, _IPV6, "next", "nothing"),
+    (_BYTE, 20),
+    (_IS, _ICMPV6, "next", "nothing"),
+    (_BYTE, 54),
+    (_IS, protocols.ND_NEIGHBOR_SOLICIT, "take", "next"),
+    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "nothing"),
+    *_TAKE_OR_NOT,
+)
+"""Everything of ARP and neighbour discovery."""
 IPV4_DELIVERED = _program(
     (_BYTE, 0), (_IS, _WITHOUT_OPTIONS, "marked", "take"), *_marked(36, 64, _WHOLE)
 )
