@@ -11,7 +11,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision
 from netlab.diagnosis.journey import Outlet
 from netlab.diagnosis.leads import Leads, Onward, Passage, leads
-from netlab.explain.gates import BROADCAST, Gates, PredictedFrame
+from netlab.explain.gates import BROADCAST, Gates, PredictedFrame, is_group
 from netlab.explain.model import (
     Ended,
     LabModel,
@@ -152,6 +152,11 @@ class Cables:
     def _not_taken(self, start: NodeInterface, mac: str) -> Ended:
         """Return the end of a frame that comes to others than the owner of its MAC address."""
         last = self.stays[-1]
+        if is_group(mac):
+            text = Message(
+                "{mac} is a group's MAC address: no router takes what is sent to it", mac=mac
+            )
+            return Ended(last.node, Cause.MAC_UNKNOWN, text)
         switch, peers = last.node, [out.peer for out in last.went_out]
         if len(peers) == 1:
             text = Message(

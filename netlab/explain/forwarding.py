@@ -268,8 +268,8 @@ class Walk(Resolving):
             return packet
         outlet = NodeInterface(node, result.interface)
         mac = self.resolve(outlet, result.gateway or packet.target, packet)
-        if is_group(mac):
-            raise _to_a_group(node, mac, is_gateway=result.gateway is not None)
+        if is_group(mac) and result.gateway is None:
+            raise uncertain(node, Message("{mac} is no single adapter's address", mac=mac))
         frame = PredictedFrame(self.mac_of(outlet), mac, packet_in_frame(packet), packet.mark)
         frame = self.gates.leave(outlet, frame)
         self.change(went_out=(self.outlet(outlet),))
@@ -589,14 +589,6 @@ class Walk(Resolving):
 
     def _setting(self, node: str, key: str) -> str:
         return self.model.nodes[node].settings.get(key, "")
-
-
-def _to_a_group(node: str, mac: str, is_gateway: bool) -> Ended:
-    """Return the end of a packet for one machine in a frame for several."""
-    if not is_gateway:
-        return uncertain(node, Message("{mac} is no single adapter's address", mac=mac))
-    text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
-    return Ended(node, Cause.MAC_UNKNOWN, text)
 
 
 def _waiting(socket: Socket) -> Message:

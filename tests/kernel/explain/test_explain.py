@@ -131,7 +131,11 @@ def test_a_wrong_entry_of_a_switch_says_nothing_of_who_is_there(running):
 
 def test_no_router_takes_what_is_sent_to_a_group(running):
     with sent_to("vm2", "10.0.0.2", "01:00:5e:00:00:77"):
-        assert compared(running, "vm2", "internet") == ("vm2", Cause.MAC_UNKNOWN)
+        foretold = lab.explain(running, "vm2", "internet").diagnosis
+        really = lab.trace(running, "vm2", "internet").diagnosis
+    assert (foretold.at, foretold.cause) == ("vmnet8", Cause.MAC_UNKNOWN)
+    assert (foretold.at, foretold.cause) == (really.at, really.cause)
+    assert foretold.evidence == really.evidence
 
 
 def test_an_adapter_of_another_name_is_there_all_the_same(running):
