@@ -24,7 +24,8 @@ from netlab.kernel.host.tracepoints import Recording, recording
 from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import Obstacle, drop_counters, grown, obstacles
+from netlab.kernel.obstacles import Obstacle, drop_counters
+from netlab.kernel.obstacles.read import grown, obstacles
 from netlab.kernel.state import counters
 from netlab.kernel.state.counters import Counts
 from netlab.kernel.state.policy import RouteLookup
