@@ -158,8 +158,7 @@ class _Look:
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in request.ends.to for request in requests)
-        # Several are of one kind, and want the same.
-        pattern = probes[0].pattern
+        pattern = filters.common([probe.pattern for probe in probes])
         program = filters.probe_filter(pattern)
         is_arp = requests[0].by == "arp"
         spare = b"" if is_arp else filters.probe_filter(pattern, questions=False)
