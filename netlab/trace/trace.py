@@ -158,9 +158,9 @@ class _Look:
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in request.ends.to for request in requests)
-        # Several are of one kind, and want the same.
+        pattern = filters.common([probe.pattern for probe in probes])
         is_arp = requests[0].by == "arp"
-        program = filters.probe_filter(probes[0].pattern, questions=is_arp)
+        program = filters.probe_filter(pattern, questions=is_arp)
         self._observer = stack.enter_context(
             LabObserver(
                 netmap, matches, name, is_ipv6=is_ipv6, program=program, questions=not is_arp

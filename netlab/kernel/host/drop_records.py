@@ -24,6 +24,8 @@ _SAME_MOMENT_NS = 1_000_000
 _CLEANED_UP = "QUEUE_PURGE"
 """Reason of packets that a closed socket had not read: they had been delivered."""
 _ARP = "2054"
+_LOOPBACK = "lo"
+"""The interface behind whose end is the same machine."""
 _IN_SOFTIRQ = "sHhZz"
 """The third flag: the processor handles what has come in, or an interrupt, on whomever's time."""
 _RECORD = re.compile(
@@ -213,7 +215,8 @@ class _Following:
 
     def _arrives(self, entry: EventRecord, fields: Mapping[str, str]) -> None:
         self._handled.pop(entry.cpu, None)
-        if packet := self._packets.get(fields["skbaddr"]):
+        packet = self._packets.pop(fields["skbaddr"], None)
+        if packet and (packet.departure or fields["dev"] == _LOOPBACK):
             packet = packet.arrives(entry.at, fields["dev"])
             self._packets[fields["skbaddr"]] = packet
             self._handled[entry.cpu] = packet

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import NamedTuple
 from unittest import mock
 
@@ -225,6 +225,25 @@ def test_verify_says_the_same_as_trace(running, name):
         fault.cause,
     ), outcome.why
     assert fault.text in outcome.why
+
+
+def test_many_pairs_are_looked_at_together(running):
+    """Each is told by its own packets' ends."""
+    rule = legacy("INPUT", "-p icmp -m icmp --icmp-type 8 -j DROP")
+    nodes = ("vm1", "vm2", "pc", "router", "internet")
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.enter_context(changed(f"second.{node}", *rule))
+        results = lab.verify(running)
+    ends = {
+        (result.expectation.source.name, result.expectation.target.name): result.outcome
+        for result in results
+        if result.expectation.reachable and result.expectation.target.node.name in nodes
+    }
+    assert len(ends) > 12
+    for (_, target), outcome in ends.items():
+        assert (outcome.at, outcome.cause) == (target.partition("@")[0], Cause.FIREWALL), outcome
+        assert "iptables-legacy filter INPUT" in outcome.why
 
 
 EVERY_OTHER = legacy("INPUT", "-p icmp -m statistic --mode nth --every 2 --packet 0 -j DROP")

@@ -77,6 +77,13 @@ def test_what_the_sender_drops_while_it_sends_is_the_probe():
     assert (drop.departure, drop.arrived, drop.made) == (None, False, False)
 
 
+def test_what_has_left_the_sender_unseen_is_nowhere():
+    queued, arrives = REUSED.splitlines(keepends=True)[2:]
+    assert found(BEGINS + queued + DROP + HAS_SENT) != []
+    assert found(BEGINS + queued + arrives + DROP + HAS_SENT) == []
+    assert found(BEGINS + queued + arrives.replace("vm1-eth0", "lo") + DROP + HAS_SENT) != []
+
+
 def test_what_others_drop_meanwhile_or_the_sender_before_and_after_is_not():
     assert found(BEGINS + ANOTHER + HAS_SENT) == []
     assert found(by_sender("b....") + BEGINS + HAS_SENT + by_sender("b....")) == []
