@@ -30,7 +30,7 @@ def diagnose(evidence: ProbeEvidence) -> Diagnosis:
             return replace(diagnosis, look_at=lead.look_at, look_on=lead.node)
     on_a_switch = diagnosis.at in evidence.lab.switches
     command = look_at(diagnosis.cause, version_of(evidence), on_a_switch)
-    return replace(diagnosis, look_at=command, look_on=diagnosis.at)
+    return replace(diagnosis, look_at=command, look_on=diagnosis.at if command else "")
 
 
 def _proved(evidence: ProbeEvidence) -> Diagnosis:

@@ -292,7 +292,7 @@ def _dead_end(address: IPAddress, passage: Passage, whereabouts: Whereabouts) ->
     first, second = (netmap.nat_uplinks.get(NodeInterface(node, name), name) for name in names)
     text = Message(
         N_("{node} does not forward between {first} and {second}")
-        if second and first != second
+        if second and first != second and node not in (first, second)
         else N_("{node} does not forward"),
         node=node,
         first=first,

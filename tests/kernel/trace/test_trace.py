@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 
@@ -14,7 +15,7 @@ from netlab import lab
 from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.verdict import Verdict
-from netlab.errors import UsageError
+from netlab.errors import Missing, UsageError
 from netlab.kernel.netlink.objects import connections
 from netlab.kernel.nftables import nft, nftrace
 from netlab.packets import icmp_socket
@@ -206,13 +207,15 @@ def test_not_forwarding_at_the_nat_device(running):
     with changed("vmnet8-nat", forwarding + "0", forwarding + "1"):
         found = finding(running, "vm1", "internet")
     assert (found.at, found.cause) == ("vmnet8-nat", Cause.NOT_FORWARDING)
-    assert found.evidence == "Ip.InAddrErrors of vmnet8-nat grew by 1"
+    assert found.evidence == (
+        "vmnet8-nat does not forward; Ip.InAddrErrors of vmnet8-nat grew by 1"
+    )
 
 
 def test_firewall_on_the_host(running):
     forwarding = "sysctl -qw net.ipv4.conf.vmnet8.forwarding="
     with changed("vm1", GATEWAY_1, GATEWAY_2), changed("host", forwarding + "1", forwarding + "0"):
-        assert end(running, "vm1", "internet") == ("host", Cause.FIREWALL)
+        assert end(running, "vm1", "internet") == ("host", Cause.NOT_FORWARDING)
 
 
 def test_reverse_path(running):
@@ -241,7 +244,7 @@ def test_no_way_back(running):
         "router",
         Cause.NO_RETURN_PATH,
     )
-    assert "the reply was last seen on router: firewall, home_router leaving" in found.evidence
+    assert "the reply was last seen on router: not-translated, " in found.evidence
 
 
 def test_ttl(running):
@@ -272,9 +275,17 @@ def test_frames_that_no_tap_had_room_for_make_it_unknown(running, monkeypatch):
     assert (found.verdict, found.cause) == (Verdict.UNKNOWN, Cause.UNKNOWN)
 
 
-def test_without_the_rules_own_trace_a_silent_drop_is_unknown(running, monkeypatch):
+def test_without_the_rules_own_trace_the_kernel_tells_of_a_silent_drop(running, monkeypatch):
     monkeypatch.setattr(nftrace.RuleTrace, "hits", lambda self: iter(()))
-    assert finding(running, "internet", "10.0.0.128").verdict is Verdict.UNKNOWN
+    found = finding(running, "internet", "10.0.0.128")
+    assert (found.at, found.cause) == ("router", Cause.FIREWALL)
+    assert found.evidence == "the kernel's drop reason is NETFILTER_DROP, in nft_do_chain"
+
+
+def test_without_any_trace_a_silent_drop_is_unknown(running, monkeypatch):
+    monkeypatch.setattr(nftrace.RuleTrace, "hits", lambda self: iter(()))
+    with mock.patch("netlab.kernel.host.tracepoints._tracefs", side_effect=Missing("none", "")):
+        assert finding(running, "internet", "10.0.0.128").verdict is Verdict.UNKNOWN
 
 
 def test_traces_may_run_side_by_side(running):

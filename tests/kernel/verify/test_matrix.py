@@ -44,7 +44,7 @@ def test_half_of_380_pairs_blocked_each_with_its_cause(tmp_path):
         assert len(results) == 380
         blocked = Counter((r.outcome.at, r.outcome.cause) for r in results if r.outcome.cause)
         assert sum(blocked.values()) == sum(not r.expectation.reachable for r in results)
-        assert {("host", "not-forwarding"), ("host", "firewall")} <= set(blocked)
+        assert ("host", "not-forwarding") in blocked
         quick = lab.verify(up, replies_only=True)
         assert [r.outcome.verdict for r in quick] == [r.outcome.verdict for r in results]
         assert not lab.status(up).drift
