@@ -169,11 +169,11 @@ class ParsedRuleset:
         """Return the outcome of a base chain, its policy included."""
         result = self._through(chain, _Course(), facts, 0)
         ends = [*result.ends]
-        if remaining := _merged(result.on, result.back):
+        if remaining := _merged(result.on, result.back, facts):
             policy = HookVerdict(chain.get("policy", "accept"))
             by = "" if policy is HookVerdict.ACCEPT else f"{_name(chain)}: policy {policy}"
             ends.append(remaining.at(policy, by))
-        return _certain(ends)
+        return _certain(ends, facts)
 
     def _through(self, chain: Mapping[str, Any], way: _Course, facts: Facts, depth: int) -> _Result:
         """Return all that may become of a packet by a chain's rules."""
@@ -188,12 +188,11 @@ class ParsedRuleset:
                 break
             result = self._meet(rule, on, facts, depth)
             ends += result.ends
-            on, back = result.on, _merged(back, result.back)
+            on, back = result.on, _merged(back, result.back, facts)
         return _Result(tuple(ends), on, back)
 
     def _meet(self, rule: Mapping[str, Any], way: _Course, facts: Facts, depth: int) -> _Result:
         """Return all that may become of a packet by a rule."""
-        elements = self._elements_for(rule, facts)
         passed, by_the_side = way, None
         """The packet's way if all has fitted until now, and if something may not have."""
         for part in rule["expr"]:
@@ -202,28 +201,32 @@ class ParsedRuleset:
             known = {**facts, **passed.changes}
             fits: bool | None = True
             if word == "match":
-                fits = nft_values.holds(value, known, elements)
+                fits = nft_values.holds(value, known, self._elements_for(rule, known))
             elif word in _BY_CHANCE:
                 fits = None
             elif word in _VERDICTS:
                 result = self._verdict(word, value, rule, passed, facts, depth)
-                return self._with_side_way(result, by_the_side, rule)
+                return self._with_side_way(result, by_the_side, rule, facts)
             elif word not in _HARMLESS:
                 changes = self._changes(word, value, rule, known)
                 if changes is None:
                     unknown = passed.at(HookVerdict.UNKNOWN, self._text(rule))
-                    return self._with_side_way(_Result((unknown,)), by_the_side, rule)
+                    return self._with_side_way(_Result((unknown,)), by_the_side, rule, facts)
                 fits = NOT_THERE not in changes.values()
                 if fits:
                     passed = replace(passed, changes={**passed.changes, **changes})
             if fits is False:
-                return _Result(on=_merged(by_the_side, passed))
+                return _Result(on=_merged(by_the_side, passed, facts))
             if fits is None:
-                by_the_side = _merged(by_the_side, passed)
-        return _Result(on=_merged(by_the_side, passed))
+                by_the_side = _merged(by_the_side, passed, facts)
+        return _Result(on=_merged(by_the_side, passed, facts))
 
     def _with_side_way(
-        self, result: _Result, by_the_side: _Course | None, rule: Mapping[str, Any]
+        self,
+        result: _Result,
+        by_the_side: _Course | None,
+        rule: Mapping[str, Any],
+        facts: Facts,
     ) -> _Result:
         """Return a result to which comes that the packet may not have met the rule."""
         if by_the_side is None:
@@ -231,7 +234,7 @@ class ParsedRuleset:
         text = self._text(rule)
         doubtful = tuple(replace(end, doubt=end.doubt or text) for end in result.ends)
         side_way = replace(by_the_side, doubt=by_the_side.doubt or text)
-        return _Result(doubtful, _merged(side_way, result.on), result.back)
+        return _Result(doubtful, _merged(side_way, result.on, facts), result.back)
 
     def _verdict(
         self,
@@ -259,7 +262,7 @@ class ParsedRuleset:
         if chain is None:
             return _Result((way.at(HookVerdict.UNKNOWN, text),))
         result = self._through(chain, way, facts, depth + 1)
-        remaining = _merged(result.on, result.back)
+        remaining = _merged(result.on, result.back, facts)
         if word == "goto":
             return _Result(result.ends, back=remaining)
         return _Result(result.ends, on=remaining)
@@ -268,7 +271,8 @@ class ParsedRuleset:
         self, value: Any, rule: Mapping[str, Any], way: _Course, facts: Facts, depth: int
     ) -> _Result:
         """Return all that may become of a packet by a verdict map."""
-        known, elements = {**facts, **way.changes}, self._elements_for(rule, facts)
+        known = {**facts, **way.changes}
+        elements = self._elements_for(rule, known)
         found = nft_values.value(value["key"], known, elements)
         data = value["data"]
         pairs = data.get("set") if isinstance(data, dict) else elements(data)
@@ -347,21 +351,22 @@ class ParsedRuleset:
         return f"{rule['table']} {rule['chain']}: {words}"
 
 
-def _merged(first: _Course | None, second: _Course | None) -> _Course | None:
+def _merged(first: _Course | None, second: _Course | None, facts: Facts) -> _Course | None:
     """Return a way that is one of two: what they do not agree about is not known."""
     if first is None or second is None:
         return first or second
     keys = first.changes.keys() | second.changes.keys()
     changes = {
-        key: first.changes[key]
-        if first.changes.get(key, NOT_THERE) == second.changes.get(key, NOT_THERE)
+        key: value
+        if (value := first.changes.get(key, facts.get(key)))
+        == second.changes.get(key, facts.get(key))
         else None
         for key in keys
     }
     return _Course(changes, first.doubt or second.doubt)
 
 
-def _certain(ends: Sequence[HookOutcome]) -> HookOutcome:
+def _certain(ends: Sequence[HookOutcome], facts: Facts) -> HookOutcome:
     """Return the one outcome that several possible ones come to; an unknown one if they differ."""
     for end in ends:
         if end.end is HookVerdict.UNKNOWN:
@@ -374,7 +379,7 @@ def _certain(ends: Sequence[HookOutcome]) -> HookOutcome:
         return HookOutcome(HookVerdict.UNKNOWN, doubt)
     way: _Course | None = None
     for end in ends:
-        way = _merged(way, _Course(end.changes))
+        way = _merged(way, _Course(end.changes), facts)
     texts = dict.fromkeys(end.by for end in ends)
     by = "" if first.end is HookVerdict.ACCEPT else " / ".join(texts)
     return replace(first, by=by, changes=way.changes if way else {}, doubt="")

@@ -1,9 +1,40 @@
-"""A hook's rules as a whole, as a packet meets them that no rule changes."""
+"""Rules in libnftables' JSON, and a hook's rules as a whole."""
 
 from __future__ import annotations
 
 from netlab.explain.nft_rules import HookOutcome, HookVerdict, ParsedRuleset
 from netlab.explain.nft_values import Facts
+
+IP = {"family": "ip", "table": "t"}
+
+
+def chain(name: str = "c", **fields) -> dict:
+    return {"chain": {**IP, "name": name, **fields}}
+
+
+def base(
+    name: str = "c", hook: str = "input", kind: str = "filter", prio: int = 0, policy="accept"
+):
+    return chain(name, type=kind, hook=hook, prio=prio, policy=policy)
+
+
+def rule(*expr: dict, of: str = "c") -> dict:
+    return {"rule": {**IP, "chain": of, "handle": 1, "expr": list(expr)}}
+
+
+def match(left: dict, right, op: str = "==") -> dict:
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def meta(key: str) -> dict:
+    return {"meta": {"key": key}}
+
+
+def payload(protocol: str, field: str) -> dict:
+    return {"payload": {"protocol": protocol, "field": field}}
+
+
+DROP, ACCEPT = {"drop": None}, {"accept": None}
 
 
 def at(rules: ParsedRuleset, hook: str, facts: Facts) -> HookOutcome:

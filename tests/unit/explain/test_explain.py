@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
-from netlab.explain.explain import explain
-from netlab.explain.model import Explanation, LabModel, NodeModel, PredictedProbe
+from netlab.explain.model import LabModel, PredictedProbe
 from netlab.explain.nft_rules import HookVerdict, ParsedRuleset
 from netlab.explain.nft_values import NOT_THERE
-from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.objects.rules import KernelRule, RuleKey, Selector
 from netlab.kernel.rows import FdbEntry, Neighbour, NextHop, RouteRow, Socket
 from netlab.kernel.state.policy import Doubt, RouteLookup
 from netlab.kernel.state.routing import UNCERTAIN, RouteResult
-from netlab.kernel.state.spaces import Space
 from netlab.packets.packet import Part
-from tests.unit.explain.rules import at
-from tests.unit.world import network, opposites
+from tests.unit.explain.models import explained, lab_model, machine, nodes, route
+from tests.unit.explain.rules import (
+    ACCEPT,
+    DROP,
+    IP,
+    at,
+    base,
+    chain,
+    match,
+    meta,
+    payload,
+    rule,
+)
 
 FACTS = {
     "meta iifname": "eth0",
-    "meta oifname": NOT_THERE,
+    "meta oifname": "",
     "meta l4proto": 6,
     "ip saddr": IPv4Address("10.0.0.5"),
     "ip daddr": IPv4Address("10.0.0.6"),
@@ -35,36 +43,6 @@ FACTS = {
     "ct state": frozenset({"new"}),
     "ct original ip daddr": IPv4Address("192.168.1.100"),
 }
-IP = {"family": "ip", "table": "t"}
-
-
-def chain(name: str = "c", **fields) -> dict:
-    return {"chain": {**IP, "name": name, **fields}}
-
-
-def base(
-    name: str = "c", hook: str = "input", kind: str = "filter", prio: int = 0, policy="accept"
-):
-    return chain(name, type=kind, hook=hook, prio=prio, policy=policy)
-
-
-def rule(*expr: dict, of: str = "c") -> dict:
-    return {"rule": {**IP, "chain": of, "handle": 1, "expr": list(expr)}}
-
-
-def match(left: dict, right, op: str = "==") -> dict:
-    return {"match": {"op": op, "left": left, "right": right}}
-
-
-def meta(key: str) -> dict:
-    return {"meta": {"key": key}}
-
-
-def payload(protocol: str, field: str) -> dict:
-    return {"payload": {"protocol": protocol, "field": field}}
-
-
-DROP, ACCEPT = {"drop": None}, {"accept": None}
 
 
 @pytest.mark.parametrize(
@@ -74,10 +52,8 @@ DROP, ACCEPT = {"drop": None}, {"accept": None}
         (match(meta("iifname"), "eth*"), HookVerdict.DROP),
         (match(meta("iifname"), "eth1"), HookVerdict.ACCEPT),
         (match(meta("iifname"), "eth1", "!="), HookVerdict.DROP),
-        (
-            match(meta("oifname"), "eth1", "!="),
-            HookVerdict.ACCEPT,
-        ),  # It has none: no comparison is true.
+        # It has none, and that is no `eth1`.
+        (match(meta("oifname"), "eth1", "!="), HookVerdict.DROP),
         (match(payload("ip", "saddr"), "10.0.0.5"), HookVerdict.DROP),
         (
             match(payload("ip", "saddr"), {"prefix": {"addr": "10.0.0.0", "len": 24}}),
@@ -246,87 +222,6 @@ def test_translations_are_for_new_connections():
     assert str(at(ParsedRuleset(to_field), "input", FACTS).translation.address) == "10.0.0.6"
     to_map = [base(kind="nat"), rule({"dnat": {"addr": {"map": {}}}})]
     assert at(ParsedRuleset(to_map), "input", FACTS).end is HookVerdict.UNKNOWN
-
-
-def interface(name: str, number: int, master: int = 0) -> Interface:
-    mac = "" if master else f"02:00:00:00:00:{number:02x}"
-    return Interface(name, number, 1, "veth", mac, 1500, master, True, True)
-
-
-BRIDGE = Interface("sw", 1, 0, "bridge", "02:00:00:00:00:01", 1500, 0, True, True)
-
-
-def machine(number: int, *addresses: str, gateway: str = "") -> NodeModel:
-    """A machine with an adapter eth0, eth1, … for each address."""
-    cards = [interface(f"eth{n}", number + n) for n in range(len(addresses))]
-    addressed = [(f"eth{n}", IPv4Interface(address)) for n, address in enumerate(addresses)]
-    routes = [RouteRow(address.network, (NextHop(None, name),)) for name, address in addressed]
-    if gateway:
-        default = RouteRow(
-            IPv4Network("0.0.0.0/0"), (NextHop(IPv4Address(gateway), addressed[-1][0]),)
-        )
-        routes.append(default)
-    forwarding = {f"net.ipv4.conf.eth{n}.forwarding": "1" for n in range(len(addresses) - 1)}
-    return NodeModel(
-        Space(tuple(cards), tuple(addressed), tuple(routes), (), ()), settings=forwarding
-    )
-
-
-def lab_model(**changed: NodeModel) -> LabModel:
-    """vm and other on the switch sw, with a router that translates, and a server behind it."""
-    ports = tuple(interface(f"p{n}", 90 + n, master=1) for n in range(3))
-    masquerade = rule(match(meta("oifname"), "eth1"), {"masquerade": None})
-    router = replace(
-        machine(30, "10.0.0.1/24", "192.0.2.1/24"),
-        rules=ParsedRuleset([base(hook="postrouting", kind="nat", prio=100), masquerade]),
-    )
-    router.settings["net.ipv4.conf.eth1.forwarding"] = "1"
-    nodes = {
-        "vm": machine(10, "10.0.0.10/24", gateway="10.0.0.1"),
-        "other": machine(20, "10.0.0.20/24"),
-        "sw": NodeModel(Space((BRIDGE, *ports), (), (), (), ())),
-        "router": router,
-        "server": machine(40, "192.0.2.80/24"),
-        **changed,
-    }
-    cables = ("sw.p0 vm.eth0", "sw.p1 other.eth0", "sw.p2 router.eth0", "router.eth1 server.eth0")
-    return LabModel(
-        nodes,
-        {name: node.space for name, node in nodes.items()},
-        {name: node.settings for name, node in nodes.items()},
-        network(*cables),
-        opposites(cables),
-        lambda node, lookup: route(nodes[node], lookup),
-    )
-
-
-def route(node: NodeModel, lookup: RouteLookup) -> RouteResult:
-    """Return the result that a kernel would give, as far as these tests go."""
-    if node.has(lookup.target):
-        return RouteResult("local", "lo")
-    forwards = node.settings.get(f"net.ipv4.conf.{lookup.came_in}.forwarding") == "1"
-    if lookup.came_in and not forwards:
-        return RouteResult(error=113)
-    fitting = [route for route in node.space.routes if lookup.target in route.destination]
-    if not fitting:
-        return RouteResult(error=101)
-    hop = max(fitting, key=lambda route: route.destination.prefixlen).hops[0]
-    towards = hop.gateway or lookup.target
-    source = next(a.ip for name, a in node.space.addresses if name == hop.interface)
-    assert towards
-    return RouteResult("unicast", hop.interface, hop.gateway, source)
-
-
-def explained(
-    model: LabModel, to: str, probe: PredictedProbe | None = None, source: str = "vm"
-) -> Explanation:
-    address = IPv4Address(to)
-    target = next((owner.node for owner in model.owners.interfaces.get(to, ())), to)
-    return explain(model, source, target, address, probe or PredictedProbe())
-
-
-def nodes(explanation: Explanation, part: Part) -> list[str]:
-    return [stay.node for stay in explanation.of(part)]
 
 
 def test_through_a_translator_and_back():
