@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from netlab.diagnosis.cause import Cause, Diagnosis
-from netlab.diagnosis.evidence import ProbeEvidence
 from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message
 from netlab.packets.packet import Part
+
+if TYPE_CHECKING:  # Who says only that a machine is gone needs none of the evidence.
+    from netlab.diagnosis.evidence import ProbeEvidence
 
 NO_WAY_OUT = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
 """Causes that follow where a cable went with the machine or switch at its other end."""

@@ -90,7 +90,7 @@ _LOOK_AT = {
     Cause.TC: "tc -s qdisc",
     Cause.XDP: "ip link",
     Cause.XFRM_POLICY: "ip xfrm policy",
-    Cause.CONNTRACK_FULL: "sysctl -a -r conntrack_(count|max)",
+    Cause.CONNTRACK_FULL: "sysctl -a -r 'conntrack_(count|max)'",
     Cause.NAT_PORTS_EXHAUSTED: "nft list ruleset",
     Cause.BAD_CHECKSUM: "tcpdump -vv",
     Cause.ECHO_IGNORED: "sysctl -a -r echo_ignore_all",

@@ -118,7 +118,8 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
     if _arrived(step, evidence):
         for part in (Part.REPLY, Part.ERROR):
             if rule := evidence.drops.get((node, part)):
-                return never_answered(node, in_short(dropped(node, rule.cause, rule.rule)))
+                end = dropped(node, rule.cause, rule.rule)
+                return never_answered(node, in_short(led(end, evidence.leads.get(Part.REPLY))))
     if not step.went_out and (why := _could_not_send(node, evidence)):
         return never_answered(node, in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
@@ -197,7 +198,13 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     node, mac, look = step.node, step.after["eth.dst"], evidence.second_look
     owners = evidence.lab.owners.get(mac, frozenset())
     present = Message("{owner} has {mac}, on the same network", mac=mac, owner=join_and(owners))
-    nobody = _nobody_took_it(step, count, evidence)
+    nobody = _nobody_took_it(step, count)
+    leads = evidence.leads.get(step.part)
+    if leads and leads.not_taken:
+        return replace(
+            nobody,
+            evidence=Message("{what}; {where}", what=nobody.evidence, where=leads.not_taken),
+        )
     for passed in evidence.journey.packets[step.packet]:
         if (passed.node, mac) not in evidence.present:
             continue
@@ -213,7 +220,7 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
     return nobody
 
 
-def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
+def _nobody_took_it(step: Step, count: int) -> Diagnosis:
     node, mac = step.node, step.after["eth.dst"]
     if len(step.went_out) > 1:
         text = Message("frames for {mac} reached {count} others", mac=mac, count=count)
@@ -224,9 +231,6 @@ def _nobody_took_it(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosi
             peer=step.went_out[0].peer,
             mac=mac,
         )
-    leads = evidence.leads.get(step.part)
-    if leads and leads.not_taken:
-        text = Message("{what}; {where}", what=text, where=leads.not_taken)
     return dropped(node, Cause.MAC_UNKNOWN, text)
 
 

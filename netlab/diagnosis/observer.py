@@ -23,8 +23,6 @@ from netlab.packets.tap import Tap
 _ARP = ("arp operation { request, reply }",)
 _NEIGHBOUR_DISCOVERY = ("icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }",)
 """Rules of IP meet it too."""
-_MOST_A_SECOND = 5_000
-"""Frames that all taps together can be read of."""
 _FOR_SOMEBODY_ELSE = {"Ip.InAddrErrors", "Ip6.InAddrErrors"}
 
 
@@ -47,7 +45,7 @@ class LabObserver:
 
     `matches` are nftables expressions that fit the probes, `name` is this observer's own. With
     `echoes_only`, it sees just marked ICMP and the ARP for it; with `is_ipv6`, that of IPv6. Without it,
-    taps filter by the BPF `program`, and by `spare` where others send more than can be read.
+    taps filter by the BPF `program`; with `questions`, what is about MAC addresses has taps of its own.
     """
 
     def __init__(
@@ -58,7 +56,7 @@ class LabObserver:
         echoes_only: bool = False,
         is_ipv6: bool = False,
         program: bytes = b"",
-        spare: bytes = b"",
+        questions: bool = True,
     ) -> None:
         """Nothing is opened before the block begins."""
         self.netmap = netmap
@@ -67,7 +65,8 @@ class LabObserver:
         self._questions = () if is_ipv6 else _ARP
         self._name = name
         self._echoes_only = echoes_only
-        self._otherwise = program, spare
+        self._program = program
+        self._hears = questions
         self._overflown = 0
 
     def __enter__(self) -> LabObserver:
@@ -80,45 +79,33 @@ class LabObserver:
                 if (listing := nft.read_with_handles(name)).strip()
             ]
             self.taps: list[Tap] = []
-            stack.callback(close_together, self.taps)
-            self.taps += map(self._tap, self.netmap.nodes)
+            self.questions: list[Tap] = []
+            """Taps of their own: others may ask without end, and displace no packet of a probe's."""
+            stack.callback(lambda: close_together((*self.taps, *self.questions)))
+            for name, node in self.netmap.nodes.items():
+                self._open(name, node)
             self.begin()
-            self._relieve()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _tap(self, namespace: str) -> Tap:
-        node = self.netmap.nodes[namespace]
+    def _open(self, namespace: str, node: str) -> None:
+        """Open the taps of a namespace."""
+        six, program, about_macs = self._is_ipv6, self._program, filters.QUESTIONS
+        if self._echoes_only:
+            program = filters.IPV6_ECHOES if six else filters.IPV4_ECHOES
+            about_macs = filters.IPV6_QUESTIONS if six else filters.IPV4_QUESTIONS
         own = NodeInterface(node, LOOPBACK) in self.netmap.peers
-        return Tap(namespace, (), () if own else (LOOPBACK,), *self._programs(node))
-
-    def _programs(self, node: str) -> tuple[bytes, bytes]:
-        """Return the filter of a node's tap, and the one that lets no question for a MAC address through."""
-        if not self._echoes_only:
-            return self._otherwise
-        six = self._is_ipv6
-        on_a_switch = filters.IPV6_ON_A_SWITCH if six else filters.IPV4_ON_A_SWITCH
-        on_a_machine = filters.IPV6_ON_A_MACHINE if six else filters.IPV4_ON_A_MACHINE
-        return on_a_switch if node in self.netmap.carriers else on_a_machine, on_a_switch
-
-    def _relieve(self) -> None:
-        """Open those taps anew, narrower, into which somebody sends so much that the probes' own packets
-        would find no room. What they have seen until now, nobody needs."""
-        flooded = [tap for tap in self.taps if tap.is_flooded(_MOST_A_SECOND)]
-        for tap in flooded:
-            self.taps.remove(tap)
-            fresh = self._tap(tap.namespace)
-            fresh.narrow()
-            self.taps.append(fresh)
-        close_together(flooded)
+        self.taps.append(Tap(namespace, (), () if own else (LOOPBACK,), program))
+        if self._hears and not (self._echoes_only and node in self.netmap.switches):
+            self.questions.append(Tap(namespace, program=about_macs, expendable=True))
 
     @property
     def deaf(self) -> frozenset[str]:
         """The namespaces where questions for MAC addresses are not heard any more: there are too many."""
-        return frozenset(tap.namespace for tap in self.taps if tap.narrowed)
+        return frozenset(tap.namespace for tap in self.questions if tap.flooded)
 
     def begin(self) -> None:
         """Read the counters: what they grow by from now on is the probes' doing."""

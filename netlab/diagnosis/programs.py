@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.counts import COUNTED, may_count
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, sender_of
 from netlab.diagnosis.findings import dropped, unknown
 from netlab.diagnosis.journey import Step
@@ -12,11 +13,6 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message
 from netlab.packets.packet import Part
 
-_OVERFLOWS = {
-    "tcp": ("TcpExt.ListenOverflows", "TcpExt.ListenDrops"),
-    "udp": ("Udp.RcvbufErrors", "Udp6.RcvbufErrors"),
-}
-"""By protocol, the counters of packets for which a program's queue had no room (net/ipv4/proc.c)."""
 _TAKEN_BY_UDP = {"Udp.InDatagrams", "Udp6.InDatagrams"}
 """Counters of datagrams that programs have read."""
 _SENT_BY_UDP = {
@@ -32,30 +28,27 @@ def at_program(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     node, waiting = step.node, _waiting(step, evidence)
     if step.part is not Part.REQUEST or not step.came_in or step.went_out or not waiting:
         return None
-    if full := _full(node, waiting, evidence):
-        return full
     grown, unread = evidence.lab.counts.get(node, {}), evidence.lab.unread.get(node, ())
     if waiting.startswith("udp") and (_TAKEN_BY_UDP & grown.keys() or waiting in unread):
         return _kept_silent(node, waiting, evidence)
     return None
 
 
-def _full(node: str, waiting: str, evidence: ProbeEvidence) -> Diagnosis | None:
+def _full(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     """Return the diagnosis of a packet for a program whose queue has no room, by the kernel's counts."""
-    counters, grown = _OVERFLOWS[waiting.partition("/")[0]], evidence.lab.counts.get(node, {})
-    overflow = next((name for name in counters if name in grown), None)
-    if overflow is None or waiting not in evidence.lab.unread.get(node, ()):
-        return None
-    text = Message(
-        "{count} of {node} grew by {number}", count=overflow, node=node, number=grown[overflow]
-    )
-    text = Message("a program waits on {port}; {what}", port=waiting, what=text)
-    return replace(dropped(node, Cause.QUEUE_FULL, text), counted=overflow)
+    grown = evidence.lab.counts.get(step.node, {})
+    for name, number in grown.items():
+        if COUNTED.get(name) is Cause.QUEUE_FULL and may_count(name, step, evidence):
+            text = Message(
+                "{count} of {node} grew by {number}", count=name, node=step.node, number=number
+            )
+            return replace(dropped(step.node, Cause.QUEUE_FULL, text), counted=name)
+    return None
 
 
 def _waiting(step: Step, evidence: ProbeEvidence) -> str:
     """Return the port that a packet is for, `udp/53`, if a program waits on it where it is; else empty."""
-    ports = (f"{name}/{step.after.get(f'{name}.dst')}" for name in _OVERFLOWS)
+    ports = (f"{name}/{step.after.get(f'{name}.dst')}" for name in ("tcp", "udp"))
     listening = evidence.lab.listening.get(step.node, ())
     return next((port for port in ports if port in listening), "")
 
@@ -91,8 +84,7 @@ def unanswered_connection(evidence: ProbeEvidence) -> Diagnosis | None:
         return replace(unknown(server, text), unexplained=not connection.closed)
     if connection.closed and _is_ended_by(server, evidence):
         asked = [step for step in evidence.journey.of(Part.REQUEST) if step.node == server]
-        waiting = _waiting(asked[-1], evidence) if asked else ""
-        if full := waiting and _full(server, waiting, evidence):
+        if full := asked and _full(asked[-1], evidence):
             return full
         text = Message("{node} took the connection, and ended it without a word", node=server)
         return Diagnosis(Verdict.REFUSED, server, Cause.PROGRAM_SILENT, text)

@@ -16,8 +16,6 @@ from netlab.diagnosis.whereabouts import Whereabouts
 from netlab.frozen import frozen
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import marking
-from netlab.kernel.obstacles.iptables import rejecting_tool
 from netlab.kernel.rows import Connection, Flow, IPAddress, Neighbour, RouteRow, Socket
 from netlab.kernel.state.owners import Owners, owners
 from netlab.kernel.state.policy import RouteLookup
@@ -96,7 +94,7 @@ class LabTables:
             return {interface.index: interface.name for interface in entries}
 
         there = namespaces.get
-        kernel = RouteLookups(pool, interfaces, partial(marking.read, pool), {MarkSource.RULES})
+        kernel = RouteLookups(pool, interfaces, partial(_marking, pool), {MarkSource.RULES})
         return cls(
             netmap,
             rows,
@@ -104,7 +102,7 @@ class LabTables:
             lambda node, lookup: kernel.entry(namespaces[node], lookup),
             lambda node, kind: read(namespaces[node], kind),
             lambda node: read_bound(space, interfaces(space)) if (space := there(node)) else (),
-            lambda node, version: rejecting_tool(space, version) if (space := there(node)) else "",
+            lambda node, version: _rejecting_tool(space, version) if (space := there(node)) else "",
         )
 
     def of(self, node: str, kind: KernelTable) -> Sequence[Any]:
@@ -605,3 +603,17 @@ def _reply(packet: RouteLookup) -> RouteLookup:
         target_port=packet.source_port,
         uid=_ROOT if from_kernel else None,
     )
+
+
+def _marking(pool: NamespacePool, namespace: str) -> frozenset[MarkSource]:
+    """Look for what marks packets: only where a rule of routing looks at marks."""
+    from netlab.kernel.obstacles import marking
+
+    return marking.read(pool, namespace)
+
+
+def _rejecting_tool(namespace: str, version: int) -> str:
+    """Return the tool of legacy rules that may reject: only where a machine has refused a packet."""
+    from netlab.kernel.obstacles.iptables import rejecting_tool
+
+    return rejecting_tool(namespace, version)

@@ -15,7 +15,8 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft, xt
 from netlab.kernel.nftables.iptables_save import XtRuleset
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
-from netlab.kernel.obstacles import Obstacle, ObstacleKind, iptables, marking, obstacles
+from netlab.kernel.obstacles import Obstacle, ObstacleKind, iptables, marking
+from netlab.kernel.obstacles.read import obstacles
 from netlab.kernel.rows import Socket
 from netlab.kernel.state import sockets, spaces
 from netlab.kernel.state.routing import MarkSource, RouteLookups

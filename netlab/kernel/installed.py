@@ -22,6 +22,7 @@ TYPED = {
     "ip": Program("addresses, routes and neighbours", "iproute2"),
     "bridge": Program("which port of a switch leads to whom", "iproute2"),
     "ss": Program("who listens on which port", "iproute2"),
+    "tc": Program("filters and queues of an interface", "iproute2"),
     "nft": Program("rules of a firewall or a NAT", "nftables"),
     "sysctl": Program("settings of the kernel", "procps"),
     "ping": Program("whether a machine answers", "iputils-ping"),

@@ -6,11 +6,12 @@ and the packets of ARP and neighbour discovery that it needs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from netlab.packets import protocols
-from netlab.packets.icmp import MARK
+from netlab.packets.icmp import MARK, TOKEN_BYTES
 from netlab.packets.icmp_socket import STEP
 
 _LENGTH, _WORD, _HALF, _BYTE = 0x80, 0x20, 0x28, 0x30
@@ -70,8 +71,7 @@ _IPV4_OPTIONS = (_BYTE, _ETHERNET), (_IS, _WITHOUT_OPTIONS, "marked", "take")
 _MARKED_IPV4 = _marked(_ETHERNET + 36, _ETHERNET + 64, 128)
 _MARKED_IPV6 = _marked(_ETHERNET + 56, _ETHERNET + 104, 160)
 
-IPV4_ON_A_SWITCH = _program(
-    # No ARP: a switch with 64 ports floods every question to 63 of them.
+IPV4_ECHOES = _program(
     (_HALF, 12),
     (_IS, _IPV4, "next", "nothing"),
     (_BYTE, 23),
@@ -79,42 +79,58 @@ IPV4_ON_A_SWITCH = _program(
     *_IPV4_OPTIONS,
     *_MARKED_IPV4,
 )
-IPV4_ON_A_MACHINE = _program(
-    # Marked ICMP, ARP questions that leave, and ARP replies that come in.
-    (_HALF, 12),
-    (_IS, _ARP, "arp", "next"),
-    (_IS, _IPV4, "next", "nothing"),
-    (_BYTE, 23),
-    (_IS, _ICMP, "next", "nothing"),
-    *_IPV4_OPTIONS,
-    "arp",
-    (_HALF, _PACKET_TYPE),
-    (_IS, _OUTGOING, "take", "next"),
-    (_HALF, 20),
-    (_IS, 2, "take", "nothing"),
-    *_MARKED_IPV4,
-)
-IPV6_ON_A_SWITCH = _program(
+"""Marked ICMP."""
+IPV6_ECHOES = _program(
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
     (_BYTE, 20),
     (_IS, _ICMPV6, "marked", "nothing"),
     *_MARKED_IPV6,
 )
-IPV6_ON_A_MACHINE = _program(
-    # Neighbour discovery is ICMPv6 too: questions that leave, and replies that come in.
+"""Marked ICMPv6."""
+_TAKE_OR_NOT: tuple[_Step, ...] = (
+    "take",
+    (_RETURN, _WHOLE),
+    "nothing",
+    (_RETURN, _NOTHING),
+)
+IPV4_QUESTIONS = _program(
+    # A switch with 64 ports floods every question to 63 of them.
+    (_HALF, 12),
+    (_IS, _ARP, "next", "nothing"),
+    (_HALF, _PACKET_TYPE),
+    (_IS, _OUTGOING, "take", "next"),
+    (_HALF, 20),
+    (_IS, 2, "take", "nothing"),
+    *_TAKE_OR_NOT,
+)
+"""ARP questions that leave, and ARP replies that come in."""
+IPV6_QUESTIONS = _program(
     (_HALF, 12),
     (_IS, _IPV6, "next", "nothing"),
     (_BYTE, 20),
     (_IS, _ICMPV6, "next", "nothing"),
     (_BYTE, 54),
     (_IS, protocols.ND_NEIGHBOR_SOLICIT, "question", "next"),
-    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "marked"),
+    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "nothing"),
     "question",
     (_HALF, _PACKET_TYPE),
     (_IS, _OUTGOING, "take", "nothing"),
-    *_MARKED_IPV6,
+    *_TAKE_OR_NOT,
 )
+"""The same of neighbour discovery."""
+QUESTIONS = _program(
+    (_HALF, 12),
+    (_IS, _ARP, "take", "next"),
+    (_IS, _IPV6, "next", "nothing"),
+    (_BYTE, 20),
+    (_IS, _ICMPV6, "next", "nothing"),
+    (_BYTE, 54),
+    (_IS, protocols.ND_NEIGHBOR_SOLICIT, "take", "next"),
+    (_IS, protocols.ND_NEIGHBOR_ADVERT, "take", "nothing"),
+    *_TAKE_OR_NOT,
+)
+"""Everything of ARP and neighbour discovery."""
 IPV4_DELIVERED = _program(
     (_BYTE, 0), (_IS, _WITHOUT_OPTIONS, "marked", "take"), *_marked(36, 64, _WHOLE)
 )
@@ -133,11 +149,22 @@ class PacketPattern(NamedTuple):
     protocol: int = ECHO_MESSAGES
     """IP protocol."""
     token: bytes = b""
-    """First bytes of the content of echo messages."""
+    """Bytes of the content of echo messages."""
+    before: int = 0
+    """Bytes of the content before the token."""
     ports: tuple[int, ...] = ()
     """Ports of which the source or the target port is one."""
     numbers: tuple[int, int] | None = None
     """First and last of the TCP sequence or acknowledgement numbers."""
+
+
+def common(patterns: Sequence[PacketPattern]) -> PacketPattern:
+    """Return the pattern of the packets of all these probes, which are of one kind: of echo messages, that
+    of the mark that they share."""
+    first = patterns[0]
+    if len(patterns) == 1 or not first.token:
+        return first
+    return first._replace(token=MARK[:8], before=TOKEN_BYTES)
 
 
 def arp_from(address: str) -> bytes:
@@ -162,6 +189,7 @@ def probe_filter(pattern: PacketPattern, questions: bool = True) -> bytes:
     """
     arp = "take" if questions else "nothing"
     first, second = pattern.token[:4], pattern.token[4:8]
+    at, at_ipv6 = _ETHERNET + 8 + pattern.before, _ETHERNET + 48 + pattern.before
     echo = "echo" if pattern.token else "nothing"
     echo_ipv6 = "echo ipv6" if pattern.token else "nothing"
     return _program(
@@ -179,9 +207,9 @@ def probe_filter(pattern: PacketPattern, questions: bool = True) -> bytes:
         (_IS, 8, echo, "next"),
         (_IS, 0, echo, "take"),
         "echo",
-        (_WORD_BEHIND, _ETHERNET + 8),
+        (_WORD_BEHIND, at),
         (_IS, int.from_bytes(first), "next", "nothing"),
-        (_WORD_BEHIND, _ETHERNET + 12),
+        (_WORD_BEHIND, at + 4),
         (_IS, int.from_bytes(second), "take", "nothing"),
         "probe",
         *_probe_packets(pattern, (_WORD_BEHIND, _HALF_BEHIND), _ETHERNET, "ipv4"),
@@ -195,9 +223,9 @@ def probe_filter(pattern: PacketPattern, questions: bool = True) -> bytes:
         (_IS, protocols.ND_NEIGHBOR_SOLICIT, arp, "next"),
         (_IS, protocols.ND_NEIGHBOR_ADVERT, arp, "take"),
         "echo ipv6",
-        (_WORD, _ETHERNET + 48),
+        (_WORD, at_ipv6),
         (_IS, int.from_bytes(first), "next", "nothing"),
-        (_WORD, _ETHERNET + 52),
+        (_WORD, at_ipv6 + 4),
         (_IS, int.from_bytes(second), "take", "nothing"),
         "probe ipv6",
         *_probe_packets(pattern, (_WORD, _HALF), _ETHERNET + 40, "ipv6"),

@@ -517,16 +517,6 @@ def is_mac(address: str) -> bool:
     return re.fullmatch(r"..(:..){5}", address) is not None
 
 
-def is_about_a_mac(data: bytes) -> bool:
-    """Return whether a frame is a question for a MAC address, or the reply to one, by its first bytes."""
-    kind = data[12:14]
-    return kind == _ARP_TYPE or (kind == _IPV6_TYPE and len(data) > 54 and data[54] in _DISCOVERY)
-
-
-_ARP_TYPE, _IPV6_TYPE = _ARP.to_bytes(2), _IPV6.to_bytes(2)
-_DISCOVERY = bytes((protocols.ND_NEIGHBOR_SOLICIT, protocols.ND_NEIGHBOR_ADVERT))
-
-
 def is_group(mac: str) -> bool:
     """Return whether a MAC address is the broadcast address, or a multicast group's."""
     return mac[1:2] in _ODD

@@ -29,8 +29,8 @@ _OUTGOING = 4  # PACKET_OUTGOING
 _OTHERHOST = 3  # PACKET_OTHERHOST
 
 
-_FEW = 50
-"""Frames of which no rate can be told."""
+_WORTH_READING = 5_000
+"""Frames that an expendable tap gives at one look."""
 SIGHTING_BYTES = 256
 """Memory that a sighting takes up besides its frame."""
 
@@ -60,11 +60,11 @@ class Tap:
         only: Collection[str] = (),
         but: Collection[str] = ("lo",),
         program: bytes = b"",
-        spare: bytes = b"",
+        expendable: bool = False,
     ) -> None:
-        """Open it for `only` these interfaces, or if none is named, all `but` these.
+        """Open it for `only` these interfaces, or if none is named, all `but` these. `program`: a filter.
 
-        `program` is a filter, and `spare` one that lets less through, for `narrow`.
+        An `expendable` one sees nothing more once more comes than is worth to be read.
         """
         self.namespace = namespace
         self.only, self._but = frozenset(only), frozenset(but)
@@ -82,9 +82,9 @@ class Tap:
             while mmsg.receive(self.socket.fileno()):
                 pass
             attach(self.socket, program)
-        self._spare = spare
-        self.narrowed = False
-        """It sees only what the spare filter lets through."""
+        self.expendable = expendable
+        self.flooded = False
+        """It is expendable, and has seen too much."""
         self._received_count()
         self.behind = math.inf
         """Nanoseconds since 1970: read until then, and more is waiting; infinite if all is read."""
@@ -106,8 +106,11 @@ class Tap:
 
         Not much more than `most` bytes of memory at once; `behind` tells whether that was all.
         """
-        latest, may_wait, size = 0, True, 0
+        latest, size, most_read = 0, 0, self._read + _WORTH_READING
         self.behind = math.inf
+        if self.expendable and self.lost():
+            self._give_up()
+        may_wait = not self.flooded
         while may_wait and latest < until and (received := mmsg.receive(self.socket.fileno())):
             latest, may_wait = received[-1][0], len(received) == mmsg.AT_ONCE
             self._read += len(received)
@@ -130,22 +133,17 @@ class Tap:
             if may_wait and size >= most:
                 self.behind = latest
                 return
+            if self.expendable and self._read > most_read:
+                self._give_up()
+                return
+
+    def _give_up(self) -> None:
+        self.flooded = True
+        self.stop()
 
     def stop(self) -> None:
         """See nothing more from now on; what was seen can still be read."""
         attach(self.socket, NOTHING)
-
-    def narrow(self) -> None:
-        """See from now on only what the spare filter lets through, if there is one."""
-        if self._spare and not self.narrowed:
-            attach(self.socket, self._spare)
-            self.narrowed = True
-
-    def is_flooded(self, most: float) -> bool:
-        """Return whether more than so many frames a second have come since it was opened, and they are
-        enough to tell."""
-        count = self.waiting()
-        return count > _FEW and count > most * (time.time_ns() - self.since) / 1e9
 
     def waiting(self) -> int:
         """Return the number of frames that were seen, and have not been read."""

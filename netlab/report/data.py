@@ -11,6 +11,7 @@ from netlab.messages import Message, in_languages
 from netlab.plan.plan import Drift, Plan
 
 if TYPE_CHECKING:
+    from netlab.diagnosis.cause import Diagnosis
     from netlab.diagnosis.decision import Decision
     from netlab.diagnosis.history import Entry
     from netlab.diagnosis.journey import Step
@@ -156,11 +157,18 @@ def trace(traced: Trace, lab: str) -> dict[str, Any]:
             "evidence": finding.evidence,
             **_in_languages("evidence_texts", finding.evidence),
             "look_at": finding.look_at,
+            **_look_on(finding),
         },
         "found": list(traced.found),
         "second_look": _second_look(traced.second_look) if traced.second_look else None,
         "tables": _tables(traced),
     }
+
+
+def _look_on(finding: Diagnosis) -> dict[str, str]:
+    """Return the node for the command that shows the cause, where that is not the one where it ended."""
+    is_elsewhere = finding.look_on not in ("", finding.at)
+    return {"look_on": finding.look_on} if is_elsewhere else {}
 
 
 def _in_languages(key: str, text: str) -> dict[str, dict[str, str]]:

@@ -13,7 +13,7 @@ from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
 from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
-from netlab.packets.frame import Fields, decode, is_about_a_mac, is_group, question_name
+from netlab.packets.frame import Fields, decode, is_group, question_name
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import Probe
@@ -48,16 +48,20 @@ _MOST_ARP = 5_000
 
 
 def until_over(
-    taps: Sequence[Tap], pursuits: Sequence[Pursuit], interruption: Interruption
+    taps: Sequence[Tap],
+    questions: Sequence[Tap],
+    pursuits: Sequence[Pursuit],
+    interruption: Interruption,
 ) -> None:
     """Read frames until every probe has its reply and all is still, or until nothing comes for long enough.
 
-    Raises Interrupted.
+    `questions` are the taps that see what is about MAC addresses. Raises Interrupted.
     """
     if not pursuits:
         return
     with selectors.DefaultSelector() as selector:
-        for tap in taps:
+        heard = [tap for tap in questions if not tap.flooded]
+        for tap in (*taps, *heard):
             selector.register(tap.socket, selectors.EVENT_READ, tap)
         for socket in (socket for pursuit in pursuits for socket in pursuit.probe.sockets):
             selector.register(socket, selectors.EVENT_READ, None)
@@ -72,10 +76,13 @@ def until_over(
                 pursuit.probe.poll()
             ended = patience <= 0 or all(pursuit.is_over() for pursuit in pursuits)
             if ended:  # What came after the selection too.
-                ready = list(taps)
+                ready = [*taps, *heard]
             news = _read(ready, pursuits, begun, interruption)
+            for tap in [tap for tap in heard if tap.flooded]:
+                selector.unregister(tap.socket)
+                heard.remove(tap)
             for pursuit in pursuits:
-                pursuit.ask_tables(tap.namespace for tap in taps if tap.narrowed)
+                pursuit.ask_tables(tap.namespace for tap in questions if tap.flooded)
             if news:
                 last = time.monotonic()
             elif ended:
@@ -90,17 +97,9 @@ def _read(
     now, news = time.time_ns(), False
     seconds = round(max(pursuit.probe.patience for pursuit in pursuits) + _LONGEST_SECONDS)
     for tap in taps:
-        sightings, questions = tap.sightings(now), 0
+        sightings = tap.sightings(now)
         while chunk := list(islice(sightings, _GLANCE)):
             interruption.check()
-            about_macs = sum(is_about_a_mac(sighting.data) for sighting in chunk)
-            questions += about_macs
-            if (
-                questions > _MOST_ARP
-            ):  # Others ask without end; the kernel's tables tell of the probe's.
-                tap.narrow()
-            if tap.narrowed and about_macs:
-                chunk = [sighting for sighting in chunk if not is_about_a_mac(sighting.data)]
             news |= _take(chunk, pursuits)
             if time.monotonic() > begun + seconds:
                 why = Message(
@@ -157,6 +156,8 @@ class Pursuit:
         """(node, address) of questions that were under way: a packet may wait for their reply too."""
         self._questions = set(asked_before)
         """(node, address) of every ARP question."""
+        self._early: dict[tuple[str, str], Frame] = {}
+        """Questions that were heard before the packet was seen for which they may be: another tap sees it."""
         self._waited = dict.fromkeys(self._questions, self.begun)
         """Questions for whose reply the probe may wait, and when each was heard first."""
         self._pairs: set[tuple[str, str]] = set()
@@ -321,6 +322,10 @@ class Pursuit:
             waiting = (question for question in self.asked_before if question[0] == node)
             self._waited |= dict.fromkeys(waiting, time.monotonic())
         self._had[node] = max(sighting.at, self._had.get(node, 0))
+        for question, frame in [early for early in self._early.items() if early[0][0] == node]:
+            del self._early[question]
+            if frame.sighting.at >= sighting.at:
+                self._hear(node, frame.fields, frame.sighting)
         (self._holding.discard if sighting.outgoing else self._holding.add)(node)
 
     def forget(self) -> None:
@@ -343,6 +348,8 @@ class Pursuit:
             if new:
                 self._waited[question] = time.monotonic()
                 self._pairs.add(_pair(fields))
+            elif node not in self._had and len(self._early) < _MOST_ARP:
+                self._early[question] = Frame(sighting, None, fields)
             return new
         question = (node, fields["arp.sender"])
         if fields["arp.op"] != "reply" or sighting.outgoing or question not in self._questions:

@@ -24,7 +24,8 @@ from netlab.kernel.host.tracepoints import Recording, recording
 from netlab.kernel.netlink.channel import Refused
 from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import Obstacle, drop_counters, grown, obstacles
+from netlab.kernel.obstacles import Obstacle, drop_counters
+from netlab.kernel.obstacles.read import grown, obstacles
 from netlab.kernel.state import counters
 from netlab.kernel.state.counters import Counts
 from netlab.kernel.state.policy import RouteLookup
@@ -115,13 +116,18 @@ class Findings:
     """How long an answer was waited for, if it was longer than usual."""
 
     def of(
-        self, frames: Iterable[Frame], journey: Journey, tables: LabTables, request: TraceRequest
+        self,
+        name: str,
+        frames: Iterable[Frame],
+        journey: Journey,
+        tables: LabTables,
+        request: TraceRequest,
     ) -> SecondLook:
-        """Return the evidence of one probe."""
+        """Return the evidence of one probe; `name`: what recordings call it."""
         source, address = request.source, request.ends.to
         route = tables.ask(source, RouteLookup(ip_address(address))) if address else None
         return SecondLook(
-            drops=self._drops(frames, source),
+            drops=self._drops(name, frames, source),
             obstacles=self.obstacles,
             grown=self.grown,
             leading={
@@ -164,9 +170,9 @@ class Findings:
             for node, neighbour in {(end.node, peer) for end, peer in ends}
         }
 
-    def _drops(self, frames: Iterable[Frame], source: str) -> tuple[PlacedDrop, ...]:
-        """Return the kernel's drops of a probe; none if records are missing: packets may be mistaken then."""
-        if self.recorded is None or self.recorded.lost():
+    def _drops(self, name: str, frames: Iterable[Frame], source: str) -> tuple[PlacedDrop, ...]:
+        """Return the kernel's drops of a probe."""
+        if self.recorded is None:
             return ()
         packets = {
             Departure(
@@ -188,7 +194,7 @@ class Findings:
                 drop.made,
                 drop.is_arp,
             )
-            for drop in self.recorded.drops(packets)
+            for drop in self.recorded.drops(packets, name)
         )
 
     def _node(self, drop: KernelDrop, source: str) -> str:

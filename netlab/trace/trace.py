@@ -158,13 +158,13 @@ class _Look:
         matches = tuple(match for probe in probes for match in probe.matches)
         name = probes[0].token.hex()[:16]
         is_ipv6 = any(":" in request.ends.to for request in requests)
-        # Several are of one kind, and want the same.
-        pattern = probes[0].pattern
-        program = filters.probe_filter(pattern)
+        pattern = filters.common([probe.pattern for probe in probes])
         is_arp = requests[0].by == "arp"
-        spare = b"" if is_arp else filters.probe_filter(pattern, questions=False)
+        program = filters.probe_filter(pattern, questions=is_arp)
         self._observer = stack.enter_context(
-            LabObserver(netmap, matches, name, is_ipv6=is_ipv6, program=program, spare=spare)
+            LabObserver(
+                netmap, matches, name, is_ipv6=is_ipv6, program=program, questions=not is_arp
+            )
         )
         self._events.changes()
         self._start = _entries(self._events, netmap)
@@ -184,13 +184,13 @@ class _Look:
         for pursuit in self._pursuits:
             for namespace in self._netmap.nodes if self._slowed else ():
                 pursuit.probe.note_reached(namespace)
-            with recording.sending() if recording else nullcontext():
+            with recording.sending(pursuit.probe.token.hex()) if recording else nullcontext():
                 pursuit.send()
 
     def wait(self) -> None:
         """Wait until each probe has its reply, or nothing more comes. Raises Interrupted."""
         sent = [pursuit for pursuit in self._pursuits if pursuit.error is None]
-        until_over(self._observer.taps, sent, self._interruption)
+        until_over(self._observer.taps, self._observer.questions, sent, self._interruption)
 
     def wait_as_clients_do(self, numbers: Sequence[int]) -> float:
         """Wait for these probes on as long as their usual clients do; return how many seconds that is, from
@@ -199,7 +199,7 @@ class _Look:
         seconds = max((pursuit.probe.client_patience for pursuit in sent), default=0.0)
         for pursuit in sent:
             pursuit.deadline = pursuit.begun + seconds
-        until_over(self._observer.taps, sent, self._interruption)
+        until_over(self._observer.taps, self._observer.questions, sent, self._interruption)
         return seconds
 
     def traces(self, findings: Findings | None = None) -> list[Trace]:
@@ -267,7 +267,7 @@ def _trace(
     needed = _needed(pursuit, hops, request)
     frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
     journey = follow(frames, netmap, marked)
-    look = findings.of(frames, journey, tables, request) if findings else None
+    look = findings.of(probe.token.hex(), frames, journey, tables, request) if findings else None
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)

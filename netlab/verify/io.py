@@ -92,4 +92,6 @@ class EchoSockets:
         self._interruption.check()
         for key, _ in self._selector.select(min(max(seconds, 0), _INTERRUPTION_SECONDS)):
             yield key.data
+            if isinstance(key.data, Tap) and key.data.flooded:
+                self._selector.unregister(key.fileobj)
             self._interruption.check()

@@ -27,7 +27,7 @@ from netlab.kernel.state.spaces import rows as read_rows
 from netlab.kernel.state.tables import KernelTable, TableRow
 from netlab.messages import Message
 from netlab.packets import icmp, protocols
-from netlab.packets.frame import Fields, decode, is_about_a_mac
+from netlab.packets.frame import Fields, decode
 from netlab.packets.packet import Frame, Packet, Part
 from netlab.packets.tap import Sighting, Tap
 from netlab.probes.base import with_errors
@@ -38,8 +38,6 @@ _VERSION_6, _IPV6_BYTES = b"\x60", 40
 _MARKED = f"@th,128,64 0x{icmp.MARK[:8].hex()}"
 """The mark stands behind the ICMP header and the token."""
 _REPLY = "reply"
-_MOST_QUESTIONS = 2_000
-"""Questions for MAC addresses, and replies, that are kept of one look at a tap."""
 _TABLES = (KernelTable.INTERFACES, KernelTable.ADDRESSES, KernelTable.ROUTES)
 
 
@@ -114,7 +112,8 @@ class LossAnalyzer:
     @property
     def watching(self) -> Sequence[Tap | RuleTrace]:
         """Sockets to be looked at whenever they are readable."""
-        return (*self._observer.taps, *self._observer.rules)
+        observer = self._observer
+        return (*observer.taps, *observer.questions, *observer.rules)
 
     def begin(self, tokens: Sequence[bytes]) -> None:
         """Begin a new batch; of the last one, only what was kept is remembered."""
@@ -134,14 +133,10 @@ class LossAnalyzer:
         """Take in what was seen until now, or what rules have met; return whether it is of the batch."""
         if isinstance(watcher, RuleTrace):
             return self._take_hits(watcher)
-        concerned, questions = False, 0
+        concerned = False
         for sighting in watcher.sightings(time.time_ns()):
-            if is_about_a_mac(sighting.data):
-                questions += 1
-                if questions < _MOST_QUESTIONS:
-                    self._arp_sightings.append(sighting)
-                else:  # Others ask without end; the kernel's tables tell of the batch's.
-                    watcher.narrow()
+            if watcher.expendable:
+                self._arp_sightings.append(sighting)
             elif (
                 sightings := self._sightings.get(icmp.token_of(sighting.data) or b"")
             ) is not None:
@@ -281,8 +276,9 @@ class LossAnalyzer:
     def _unanswered(self, node: str, hops: set[str]) -> dict[str, str]:
         """Return the node and the address that it asks for in vain, if a packet or its reply waits for it."""
         requests = {(node, hop) for hop in hops} & self._requested
-        unanswered = requests - self._replied
-        if hops and not unanswered:  # It may have asked already, before the batch.
+        is_heard = self._namespaces[node] not in self._observer.deaf
+        unanswered = requests - self._replied if is_heard else set()
+        if hops and not unanswered:  # It may have asked already, before the batch, or unheard.
             unanswered = {(node, hop) for hop in hops & self._given_up_by(node)}
         return dict(sorted(unanswered)[:1])
 

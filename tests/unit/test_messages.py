@@ -110,13 +110,14 @@ def test_the_page_finds_every_text_of_its_script(texts):
 
 def test_a_message_is_rendered_in_another_language_with_its_arguments():
     asked = Message("it asked who has {address}, and nobody answered", address="10.0.0.9")
-    why = Message("{asked}; {owner} has it, on another network", asked=asked, owner="pc")
+    where = Message("{owner} has that address, on {network}", owner="pc", network="lan")
+    why = Message("{what}; {where}", what=asked, where=where)
     message = Message("the reply was last seen on {node}: {why}", node="vm2", why=why)
     assert message == (
         "the reply was last seen on vm2: it asked who has 10.0.0.9, and nobody answered; "
-        "pc has it, on another network"
+        "pc has that address, on lan"
     )
-    chinese = "应答最后出现在 vm2：它询问谁拥有 10.0.0.9，无人应答；拥有它的是 pc，在另一个网络上"
+    chinese = "应答最后出现在 vm2：它询问谁拥有 10.0.0.9，无人应答；这个地址属于 pc，在 lan 上"
     assert message.render("zh") == chinese
     assert json.loads(json.dumps(message)) == message == render(message, "en")
     assert pickle.loads(pickle.dumps(message)).render("zh") == chinese

@@ -2,28 +2,30 @@
 
 A drop (skb:kfree_skb) names a reason and a function, but neither a packet nor a namespace. Records share the
 address of the packet in memory. So a drop belongs to a probe if the same address has left an interface
-(net:net_dev_queue) when the probe was seen leaving it, with the same size, and was not freed since
-(skb:consume_skb). A packet that was seen on no interface belongs to the probe if the thread that sends the
-probe dropped it while it was sending: either itself, or while it handled, in the kernel's softirq, a packet
-of the probe that had come in on that processor (net:netif_receive_skb).
+(net:net_dev_queue) when the probe was seen leaving it, with the same size, closer in time than any other, and
+was not freed since (skb:consume_skb). A packet that was seen on no interface belongs to the probe if the
+thread that sends the probe dropped it while it was sending: either itself, or while it handled, in the
+kernel's softirq, a packet of the probe that had come in on that processor (net:netif_receive_skb).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from netlab.frozen import frozen
 
 BEGINS, HAS_SENT = "netlab-sends", "netlab-has-sent"
-"""Texts that the sender writes to `trace_marker`: by their records, its number is known."""
+"""Texts that the sender of a probe writes to `trace_marker`, with the probe's name: by their records, the
+sender's number is known."""
 _SAME_MOMENT_NS = 1_000_000
 """Time between the two witnesses: some microseconds, or more where a processor is taken away."""
 _CLEANED_UP = "QUEUE_PURGE"
 """Reason of packets that a closed socket had not read: they had been delivered."""
-_ETHERNET_BYTES = 14
 _ARP = "2054"
+_LOOPBACK = "lo"
+"""The interface behind whose end is the same machine."""
 _IN_SOFTIRQ = "sHhZz"
 """The third flag: the processor handles what has come in, or an interrupt, on whomever's time."""
 _RECORD = re.compile(
@@ -76,12 +78,8 @@ class EventRecord:
     in_softirq: bool
     event: str
     text: str
-
-    @property
-    def fields(self) -> dict[str, str]:
-        """The values of `skbaddr=… protocol=2048 location=… reason: NETFILTER_DROP`."""
-        text = self.text.replace("reason: ", "reason=")
-        return dict(word.split("=", 1) for word in text.split() if "=" in word)
+    fields: Mapping[str, str]
+    """The values of `skbaddr=… protocol=2048 location=… reason: NETFILTER_DROP`."""
 
 
 def record(line: str, offset: int) -> EventRecord | None:
@@ -92,15 +90,65 @@ def record(line: str, offset: int) -> EventRecord | None:
     seconds, _, fraction = match["at"].partition(".")
     at = int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")) + offset
     in_softirq = (match["flags"] or "...")[2:3] in _IN_SOFTIRQ
-    return EventRecord(
-        at, int(match["pid"]), int(match["cpu"]), in_softirq, match["event"], match["text"]
-    )
+    words = match["text"].replace("reason: ", "reason=").split()
+    fields = dict(word.split("=", 1) for word in words if "=" in word)
+    thread = int(match["pid"]), int(match["cpu"]), in_softirq
+    return EventRecord(at, *thread, match["event"], match["text"], fields)
 
 
-def drops(records: Iterable[EventRecord], departures: Iterable[Departure]) -> list[KernelDrop]:
-    """Return the drops of packets that departed so, of those that the sender dropped while it was sending,
-    and of those that machines made of them meanwhile."""
-    return list(_Following(list(departures)).drops(records))
+def until_full(records: Sequence[EventRecord], full: Collection[int]) -> Sequence[EventRecord]:
+    """Return the records of the time from which all are known: until the buffer of one of the processors
+    that are `full` had no room."""
+    last = {entry.cpu: entry.at for entry in records if entry.cpu in full}
+    if not full:
+        return records
+    end = min((last.get(cpu, 0) for cpu in full), default=0)
+    return [entry for entry in records if entry.at <= end]
+
+
+def drops(
+    records: Sequence[EventRecord], departures: Iterable[Departure], name: str = ""
+) -> list[KernelDrop]:
+    """Return the drops of packets that departed so, of those that the sender of the probe of that name
+    dropped while it was sending, and of those that machines made of them meanwhile."""
+    sending = _sending(records, f"{BEGINS} {name}")
+    return list(_Following(_leaving(records, departures, sending), sending).drops(records))
+
+
+def _sending(records: Iterable[EventRecord], begins: str) -> frozenset[int]:
+    """Return the numbers of the records of the thread that sends the probe, while it does."""
+    numbers, sender = set(), None
+    for number, entry in enumerate(records):
+        if entry.event == "tracing_mark_write" and entry.text == begins:
+            sender = entry.pid
+        elif entry.event == "tracing_mark_write" and entry.pid == sender:
+            sender = None
+        elif entry.pid == sender:
+            numbers.add(number)
+    return frozenset(numbers)
+
+
+def _leaving(
+    records: Sequence[EventRecord], departures: Iterable[Departure], sending: Collection[int]
+) -> dict[int, Departure]:
+    """Return the numbers of the records of these departures: of those that may be one's, the one of the
+    thread that sends the probe, or else the closest."""
+    by_frame: dict[tuple[str, int], list[Departure]] = {}
+    for departure in departures:
+        by_frame.setdefault((departure.interface, departure.size), []).append(departure)
+    pairs = []
+    for number, entry in enumerate(records):
+        if entry.event == "net_dev_queue":
+            fields = entry.fields
+            for departure in by_frame.get((fields["dev"], int(fields["len"])), ()):
+                distance = abs(departure.at - entry.at)
+                if distance < _SAME_MOMENT_NS:
+                    pairs.append((number not in sending, distance, number, departure))
+    chosen: dict[int, Departure] = {}
+    for _, _, number, departure in sorted(pairs, key=lambda pair: pair[:3]):
+        if number not in chosen and departure not in chosen.values():
+            chosen[number] = departure
+    return chosen
 
 
 @frozen
@@ -128,62 +176,54 @@ class _Packet:
 class _Following:
     """The packets of a probe, by their addresses in memory."""
 
-    departures: Sequence[Departure]
+    leaving: Mapping[int, Departure]
+    """Numbers of records to the departures that they are."""
+    sending: Collection[int]
+    """Numbers of records of the thread that sends the probe, while it does."""
 
     def __post_init__(self) -> None:
         self._packets: dict[str, _Packet] = {}
         self._handled: dict[int, _Packet] = {}
         """Processor to the packet that has come in there last, if it is the probe's."""
-        self._sender: int | None = None
-        """The thread that is sending the probe at the moment."""
 
     def drops(self, records: Iterable[EventRecord]) -> Iterator[KernelDrop]:
-        for entry in records:
+        for number, entry in enumerate(records):
             match entry.event:
-                case "tracing_mark_write":
-                    self._sender = entry.pid if entry.text == BEGINS else None
                 case "net_dev_queue":
-                    self._leaves(entry, entry.fields)
+                    self._leaves(number, entry, entry.fields)
                 case "netif_receive_skb":
                     self._arrives(entry, entry.fields)
                 case "consume_skb":
                     self._packets.pop(entry.fields["skbaddr"], None)
                 case "kfree_skb":
                     fields = entry.fields
-                    packet = self._packets.pop(fields["skbaddr"], None) or self._born(entry)
+                    packet = self._packets.pop(fields["skbaddr"], None)
+                    packet = packet or self._born(number, entry)
                     if packet and fields.get("reason") != _CLEANED_UP:
                         yield _drop(entry.at, fields, packet)
 
-    def _leaves(self, entry: EventRecord, fields: dict[str, str]) -> None:
+    def _leaves(self, number: int, entry: EventRecord, fields: Mapping[str, str]) -> None:
         address, interface, size = fields["skbaddr"], fields["dev"], int(fields["len"])
         packet = self._packets.pop(address, None)
-        departure = next(
-            (
-                departure
-                for departure in self.departures
-                if (departure.interface, departure.size) == (interface, size)
-                and abs(departure.at - entry.at) < _SAME_MOMENT_NS
-            ),
-            None,
-        )
-        if departure:
+        if departure := self.leaving.get(number):
             interfaces = (*(packet.interfaces if packet else ()), interface)
             self._packets[address] = _Packet(size, entry.at, interfaces, departure)
         elif packet and packet.size == size and entry.at - packet.at < _SAME_MOMENT_NS:
             self._packets[address] = packet.queued(entry.at, interface)
-        elif born := self._born(entry):
+        elif born := self._born(number, entry):
             self._packets[address] = replace(born.queued(entry.at, interface), size=size)
 
-    def _arrives(self, entry: EventRecord, fields: dict[str, str]) -> None:
+    def _arrives(self, entry: EventRecord, fields: Mapping[str, str]) -> None:
         self._handled.pop(entry.cpu, None)
-        if packet := self._packets.get(fields["skbaddr"]):
+        packet = self._packets.pop(fields["skbaddr"], None)
+        if packet and (packet.departure or fields["dev"] == _LOOPBACK):
             packet = packet.arrives(entry.at, fields["dev"])
             self._packets[fields["skbaddr"]] = packet
             self._handled[entry.cpu] = packet
 
-    def _born(self, entry: EventRecord) -> _Packet | None:
+    def _born(self, number: int, entry: EventRecord) -> _Packet | None:
         """Return the packet that is heard of for the first time, if it is the probe's."""
-        if entry.pid != self._sender:
+        if number not in self.sending:
             return None
         if not entry.in_softirq:
             return _Packet(0, entry.at, ())
@@ -191,7 +231,7 @@ class _Following:
         return handled and replace(handled, size=0, interfaces=(), made=True)
 
 
-def _drop(at: int, fields: dict[str, str], packet: _Packet) -> KernelDrop:
+def _drop(at: int, fields: Mapping[str, str], packet: _Packet) -> KernelDrop:
     return KernelDrop(
         at,
         fields.get("reason", ""),
@@ -204,7 +244,7 @@ def _drop(at: int, fields: dict[str, str], packet: _Packet) -> KernelDrop:
     )
 
 
-def _function(fields: dict[str, str]) -> str:
+def _function(fields: Mapping[str, str]) -> str:
     """Return the function of a location: `icmp_rcv` of `icmp_rcv.constprop.0+0x5ad/0x610`."""
     name, plus, _ = fields.get("location", "").partition("+")
     return name.partition(".")[0] if plus else ""

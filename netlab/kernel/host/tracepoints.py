@@ -1,22 +1,24 @@
 """The kernel's own reasons for drops, recorded by its tracepoints.
 
-A busy machine overwrites its records, which is noticed. What they mean is in `drop_records`.
+A busy machine fills the buffer: what comes then is not recorded. What the records mean is in `drop_records`.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from netlab.errors import Missing
 from netlab.kernel import syscalls
 from netlab.kernel.host import drop_records
-from netlab.kernel.host.drop_records import Departure, KernelDrop
+from netlab.kernel.host.drop_records import Departure, EventRecord, KernelDrop
 
 _MOUNTED = Path("/sys/kernel/tracing")
 _DROPS = "skb/kfree_skb"
@@ -28,7 +30,7 @@ _PREFIX = "netlab-"
 
 @contextmanager
 def recording() -> Iterator[Recording]:
-    """EventRecord the kernel's drops for the length of a block, to be read after it.
+    """Record the kernel's drops for the length of a block, to be read after it.
 
     Raises Missing, with a remedy, where tracepoints cannot be used.
     """
@@ -45,43 +47,55 @@ def _unusable(problem: str, error: OSError) -> Missing:
 
 
 class Recording:
-    """The records of `recording`, complete from the end of its block, or from `stop`, on."""
+    """The records of `recording`, complete from the end of its block on."""
 
     def __init__(self, instance: Path | None = None) -> None:
-        # The buffer's clock is CLOCK_MONOTONIC, packets are stamped by CLOCK_REALTIME.
-        self._offset = time.time_ns() - time.monotonic_ns()
+        self._offset = _clock_difference()
         self._lines: list[str] = []
+        self._full: frozenset[int] = frozenset()
         self._instance = instance
 
     @contextmanager
-    def sending(self) -> Iterator[None]:
-        """Mark the records of a block in which this thread sends the probe."""
-        self._mark(drop_records.BEGINS)
+    def sending(self, name: str) -> Iterator[None]:
+        """Mark the records of a block in which this thread sends a probe."""
+        self._mark(f"{drop_records.BEGINS} {name}")
         try:
             yield
         finally:
-            self._mark(drop_records.HAS_SENT)
+            self._mark(f"{drop_records.HAS_SENT} {name}")
 
-    def drops(self, departures: Iterable[Departure]) -> list[KernelDrop]:
-        """Return the drops that are the probe's, which departed so (see `drop_records.drops`)."""
+    def drops(self, departures: Iterable[Departure], name: str = "") -> list[KernelDrop]:
+        """Return the drops that are the probe's of that name, which departed so (see
+        `drop_records.drops`)."""
+        return drop_records.drops(self._records, departures, name)
+
+    @cached_property
+    def _records(self) -> Sequence[EventRecord]:
         lines = (drop_records.record(line, self._offset) for line in self._lines)
-        return drop_records.drops(filter(None, lines), departures)
+        return drop_records.until_full(list(filter(None, lines)), self._full)
 
-    def lost(self) -> bool:
-        """Return whether records were overwritten before they were read: a drop may be missing."""
-        return any(line.startswith("CPU:") and "[LOST " in line for line in self._lines)
-
-    def read(self, pipe: int) -> None:
-        """Read the whole buffer."""
+    def read(self, pipe: int, full: Iterable[int] = ()) -> None:
+        """Read the whole buffer; `full` are the processors whose part of it had no room any more."""
         pieces = []
         with suppress(BlockingIOError):
             while piece := os.read(pipe, 1 << 16):
                 pieces.append(piece)
         self._lines += b"".join(pieces).decode(errors="replace").splitlines()
+        self._full = frozenset(full)
 
     def _mark(self, text: str) -> None:
         if self._instance:
             _write(self._instance / "trace_marker", text)
+
+
+def _clock_difference() -> int:
+    """Return the nanoseconds from the buffer's clock, CLOCK_MONOTONIC, to CLOCK_REALTIME, by which packets
+    are stamped: of some readings the closest, as the processor may be taken away between two."""
+    readings = []
+    for _ in range(5):
+        before, now, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        readings.append((after - before, now - (before + after) // 2))
+    return min(readings)[1]
 
 
 def _tracefs() -> int:
@@ -104,6 +118,7 @@ def _instance(instances: Path) -> Iterator[Recording]:
     pipe = _make(instance)
     try:
         _write(instance / "trace_clock", "mono")
+        _write(instance / "trace_options", "nooverwrite")
         _write(instance / "events" / _DROPS / "filter", _OF_NETWORKS)
         for event in _EVENTS:
             _write(instance / "events" / event / "enable", "1")
@@ -111,11 +126,18 @@ def _instance(instances: Path) -> Iterator[Recording]:
         yield recorded
         # While it records, a flood on the machine would keep the reader for ever.
         _write(instance / "tracing_on", "0")
-        recorded.read(pipe)
+        recorded.read(pipe, _full(instance))
     finally:
         os.close(pipe)
         with suppress(OSError):  # Somebody looks into it just now: the next recording removes it.
             instance.rmdir()
+
+
+def _full(instance: Path) -> Iterator[int]:
+    """Yield the processors whose part of the buffer had no room for all records."""
+    for statistics in instance.glob("per_cpu/cpu*/stats"):
+        if re.search(r"dropped events: [1-9]", statistics.read_text()):
+            yield int(statistics.parent.name.removeprefix("cpu"))
 
 
 def _make(instance: Path) -> int:

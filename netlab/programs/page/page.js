@@ -652,7 +652,7 @@ function verdictBox({journey, steps}, letter) {
     make("p", {}, letter ? letterSign(letter) : "", make("span", {class: "word"}, word), entered, time),
     end.verdict === "answered" ? "" : make("p", {}, end.sentence?.[page.language] ?? end.cause ?? ""),
     end.verdict !== "answered" && end.evidence ? line("evidence", [end.evidence_texts?.[page.language] ?? end.evidence]) : "",
-    end.look_at ? line("lookAt", [make("code", {}, `sudo netlab exec ${end.at} -- ${end.look_at}`)]) : "",
+    end.look_at ? line("lookAt", [make("code", {}, `sudo netlab exec ${end.look_on ?? end.at} -- ${end.look_at}`)]) : "",
     journey.found?.length ? line("found", [journey.found.join(" · ")]) : "");
 }
 

@@ -121,7 +121,6 @@ def test_a_full_queue_of_connections(running):
     assert one.end == (DROPPED, "vm2", Cause.QUEUE_FULL), one.diagnosis
     assert one.without(counts={}) is Cause.UNKNOWN
     assert one.without(unread={}) is Cause.UNKNOWN
-    assert one.without(listening={}) is Cause.UNKNOWN
 
 
 def test_a_full_buffer_of_datagrams(running):

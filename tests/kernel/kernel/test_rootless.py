@@ -22,7 +22,8 @@ from netlab.kernel import syscalls
 from netlab.kernel.host import rootless
 from netlab.kernel.host.tracepoints import recording
 from netlab.kernel.netlink.pool import NamespacePool
-from netlab.kernel.obstacles import drop_counters, obstacles
+from netlab.kernel.obstacles import drop_counters
+from netlab.kernel.obstacles.read import obstacles
 from tests.machine import forked, netlab
 from tests.pace import HANG_SECONDS
 

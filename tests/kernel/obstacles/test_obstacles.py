@@ -23,10 +23,9 @@ from netlab.kernel.obstacles import (
     ObstacleKind,
     connections,
     drop_counters,
-    grown,
     iptables,
-    obstacles,
 )
+from netlab.kernel.obstacles.read import grown, obstacles
 from netlab.kernel.state import counters
 from netlab.plan.resources import Queue
 from tests.kernel.obstacles.programs import load_xdp_drop

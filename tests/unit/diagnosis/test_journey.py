@@ -193,7 +193,7 @@ def to_port(port: int) -> list[Frame]:
     """A datagram."""
     packet = frames(THERE)
     for frame in packet:
-        frame.fields["udp.dst"] = str(port)
+        frame.fields.update({"udp.dst": str(port), "ip.protocol": "17"})
     return packet
 
 
@@ -201,6 +201,7 @@ FULL = {
     "kind": "udp",
     "listening": {"pc": {"udp/7"}},
     "unread": {"pc": {"udp/7"}},
+    "owners": {"10.0.0.2": {"pc"}},
     "counts": {"pc": {"Udp.RcvbufErrors": 1}},
 }
 ANOTHERS = {**FULL, "unread": {}}

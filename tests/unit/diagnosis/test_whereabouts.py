@@ -307,7 +307,7 @@ class TestWhyAMachineThatIsNoRouterHasIt:
         passage = Passage((sent,), "nat8", "eth0")
         assert self.text(FakeLab(), passage) == (
             "vm1",
-            "nat8 does not have 10.0.0.129, vm2 has it: vm1's ARP entry is stale",
+            "nat8 does not have 10.0.0.129, vm2 has it: vm1's ARP entry is stale or forged",
             "ip neighbour",
         )
 
@@ -377,7 +377,7 @@ class TestWhyNobodyTakesAFrame:
 
     def test_nobody_has_it(self):
         assert self.text(FakeLab(), "02:99:99:99:99:99") == (
-            "nobody has 02:99:99:99:99:99, and host has 10.0.0.1: vm1's ARP entry is stale"
+            "nobody has 02:99:99:99:99:99, and host has 10.0.0.1: vm1's ARP entry is stale or forged"
         )
 
     def test_nothing_is_said_where_its_owner_should_have_got_it(self):

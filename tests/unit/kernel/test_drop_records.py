@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
-from netlab.kernel.host.drop_records import Departure, KernelDrop, drops, record
-from netlab.kernel.host.tracepoints import Recording
+from netlab.kernel.host.drop_records import Departure, KernelDrop, drops, record, until_full
 
 SENT = 5_000_000_000
 LEFT = Departure(SENT + 3_000, "eth0", 63, "lab.vm1")
@@ -23,13 +21,14 @@ DROP = (
 ENDED = KernelDrop(
     SENT + 33_000, "NETFILTER_DROP", "nft_do_chain", ("eth0", "vm1-eth0"), LEFT, arrived=True
 )
-BEGINS = " python-1 [0] ...1. 4.999990: tracing_mark_write: netlab-sends\n"
-HAS_SENT = " python-1 [0] ...1. 5.000900: tracing_mark_write: netlab-has-sent\n"
+BEGINS = " python-1 [0] ...1. 4.999990: tracing_mark_write: netlab-sends vm1\n"
+HAS_SENT = " python-1 [0] ...1. 5.000900: tracing_mark_write: netlab-has-sent vm1\n"
 ANOTHER = DROP.replace("aaaa", "bbbb")
 
 
 def found(text: str, *departures: Departure) -> list[KernelDrop]:
-    return drops(filter(None, (record(line, 0) for line in text.splitlines())), departures)
+    records = list(filter(None, (record(line, 0) for line in text.splitlines())))
+    return drops(records, departures, "vm1")
 
 
 def by_sender(flags: str, drop: str = ANOTHER) -> str:
@@ -78,6 +77,13 @@ def test_what_the_sender_drops_while_it_sends_is_the_probe():
     assert (drop.departure, drop.arrived, drop.made) == (None, False, False)
 
 
+def test_what_has_left_the_sender_unseen_is_nowhere():
+    queued, arrives = REUSED.splitlines(keepends=True)[2:]
+    assert found(BEGINS + queued + DROP + HAS_SENT) != []
+    assert found(BEGINS + queued + arrives + DROP + HAS_SENT) == []
+    assert found(BEGINS + queued + arrives.replace("vm1-eth0", "lo") + DROP + HAS_SENT) != []
+
+
 def test_what_others_drop_meanwhile_or_the_sender_before_and_after_is_not():
     assert found(BEGINS + ANOTHER + HAS_SENT) == []
     assert found(by_sender("b....") + BEGINS + HAS_SENT + by_sender("b....")) == []
@@ -94,6 +100,33 @@ def test_what_is_made_after_another_packet_came_in_there_is_not():
         " python-1 [0] ..s1. 5.000020: netif_receive_skb: dev=eth5 skbaddr=00000000cccc len=49\n"
     )
     assert found(BEGINS + REUSED + other + by_sender("..s1.") + HAS_SENT, LEFT) == []
+
+
+def test_what_is_dropped_while_another_probe_is_sent_is_not():
+    begins = BEGINS.replace("vm1", "vm2")
+    assert found(begins + by_sender("b....") + HAS_SENT) == []
+
+
+def test_of_two_frames_alike_each_departure_is_the_closest():
+    """vm1's request and vm2's reply leave by an `eth0` each."""
+    reply = (
+        REUSED.splitlines(keepends=True)[2].replace("000000:", "000090:").replace("aaaa", "bbbb")
+    )
+    back = Departure(SENT + 92_000, "eth0", 63, "lab.vm2")
+    for departures in ((LEFT, back), (back, LEFT)):
+        (drop,) = found(REUSED + reply + ANOTHER, *departures)
+        assert drop.departure == back
+
+
+def test_a_record_of_the_sender_is_preferred():
+    """Somebody else's frame, alike, left within the same microseconds."""
+    lines = REUSED.splitlines(keepends=True)
+    other = (
+        lines[2].replace("python-1", "ping-7").replace("000000:", "000003:").replace("aaaa", "cccc")
+    )
+    mine = BEGINS + lines[2] + lines[3] + HAS_SENT
+    assert found(mine + other + DROP, LEFT) == [ENDED]
+    assert found(mine + other + DROP.replace("aaaa", "cccc"), LEFT) == []
 
 
 def test_arp_is_told_from_ip():
@@ -117,17 +150,10 @@ def test_a_function_is_told_without_the_compilers_suffix():
     assert drop.function == "__netif_receive_skb_core"
 
 
-def recorded(text: str) -> Recording:
-    recording = Recording()
-    read, write = os.pipe()
-    os.write(write, text.encode())
-    os.close(write)
-    recording.read(read)
-    os.close(read)
-    return recording
-
-
-def test_lost_records_are_noticed():
-    assert not recorded(DROP).lost()
-    assert recorded(f"{DROP}CPU:1 [LOST 12 EVENTS]\n").lost()
-    assert recorded(f"CPU:1 [LOST EVENTS]\n{DROP}").lost()
+def test_after_one_processor_had_no_room_nothing_counts():
+    lines = (REUSED + DROP).splitlines()
+    records = [entry for line in lines if (entry := record(line, 0))]
+    assert list(until_full(records, ())) == records
+    assert [entry.at for entry in until_full(records, {0})][-1] == SENT + 5_000
+    assert list(until_full(records, {0, 1})) == list(until_full(records, {0}))
+    assert list(until_full(records, {7})) == []
