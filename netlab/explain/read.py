@@ -14,6 +14,7 @@ from netlab.kernel.netlink.objects import link_details, neighbours
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.nftables import nft, xt
 from netlab.kernel.nftables.iptables_save import XtRuleset
+from netlab.kernel.nftables.nft import RuleId
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
 from netlab.kernel.obstacles import Obstacle, ObstacleKind, iptables, marking
 from netlab.kernel.obstacles.read import obstacles
@@ -177,15 +178,30 @@ def _ruleset(namespace: str, legacy: Sequence[XtRuleset], pool: NamespacePool) -
     ]
     listing = nft.read_with_handles(namespace) if document else ""
     texts = nft.rules(listing)
-    if any("xt" in part for item in document for part in _parts(item)):
+    if any(map(_has_extension, document)):
         by_iptables = iptables.of_nftables(namespace, pool)
         document = xt.instead_of_xt(document, by_iptables)
+        document = [_by_text(item, texts) for item in document]
         texts |= xt.texts(by_iptables)
     # Which was registered first is not known: of one priority, it does not matter but for the words.
     document = [*document, *xt.as_nftables(legacy)]
     return ParsedRuleset(document, texts | xt.texts(legacy), frozenset(nft.dormant(listing)))
 
 
-def _parts(item: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield the statements of a rule."""
-    return iter(item.get("rule", {}).get("expr", ()))
+def _has_extension(item: Mapping[str, Any]) -> bool:
+    """Return whether an object of a ruleset is a rule with a match or target of x_tables."""
+    return any("xt" in part for part in item.get("rule", {}).get("expr", ()))
+
+
+def _by_text(item: Mapping[str, Any], texts: Mapping[RuleId, str]) -> Mapping[str, Any]:
+    """Return a rule of ebtables-nft by its text, which has in nftables' words what its JSON has not."""
+    if not _has_extension(item):
+        return item
+    rule = item["rule"]
+    text = texts.get(nft.rule_id(rule), _OPAQUE)
+    statements = None if _OPAQUE in text else nft.statements(rule["family"], [text])
+    return {"rule": {**rule, "expr": statements[0]}} if statements else item
+
+
+_OPAQUE = "xt "
+"""The beginning of what nft shows of an extension for which it has no words."""

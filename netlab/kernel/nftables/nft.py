@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import PathFinder
@@ -97,6 +97,22 @@ def normalized(text: str) -> str:
     """Return a ruleset as `read` would show it, by this machine's libnftables. Raises KernelError."""
     with netns.temporary():
         return _load(text, "this machine")
+
+
+def statements(family: str, texts: Sequence[str]) -> list[list[Any]] | None:
+    """Return rules that are written as text as libnftables' JSON has their statements; None if one is not
+    understood.
+
+    Of a rule with an extension (`xt`), the JSON of a ruleset has no more than the name, while its text is
+    nftables' own, if libxtables knows the words for it.
+    """
+    chain = f"table {family} t {{ chain c {{\n" + "\n".join(texts) + "\n}\n}"
+    with netns.temporary(), _without_warnings():
+        status, *_ = _command(chain)
+        if status != 0:
+            return None
+        document = json.loads(_listing("json"))["nftables"]
+    return [entry["rule"]["expr"] for entry in document if "rule" in entry]
 
 
 def _command(text: str, *formats: str) -> tuple[int, str, str]:

@@ -228,6 +228,12 @@ RULES = {
     "legacy-unknown-match": legacy(
         "vm2", "-A INPUT -m length --length 0:65535 -j DROP", "vm2", UNKNOWN
     ),
+    "ebtables": Fault(
+        "vmnet8",
+        "ebtables-nft -A FORWARD -p IPv4 --ip-proto icmp -j DROP",
+        "nft delete table bridge filter",
+        *("vmnet8", FIREWALL),
+    ),
     "called-by-a-switch": Fault(
         "vmnet8",
         CALLED.format(1)
