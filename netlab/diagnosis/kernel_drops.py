@@ -32,6 +32,9 @@ _CAUSES = {
     ),
     "PKT_TOO_BIG": Cause.MTU_EXCEEDED,
 }
+_NOT_ITS_OWN = ("IP_INADDRERRORS", "ip_error")
+"""The reason and function of a packet of IPv4 that is for somebody else, on a machine that does not forward
+what comes in there. IPv6 gives the same reason for other ends too."""
 _RULE = "NETFILTER_DROP"
 _BY_NFTABLES = "nft_do_chain"
 """The function in which nftables drops. Everything else of netfilter's is dropped in nf_hook_slow: legacy
@@ -70,6 +73,8 @@ def _proof(drop: PlacedDrop, look: SecondLook) -> Proof | None:
     """Return what a drop proves; None if its reason may mean several things."""
     present, grown = look.obstacles.get(drop.node, ()), look.grown.get(drop.node, {})
     cause = _of_a_rule(drop, look) if drop.reason == _RULE else _CAUSES.get(drop.reason)
+    if (drop.reason, drop.function) == _NOT_ITS_OWN:
+        cause = Cause.NOT_FORWARDING
     if cause is None:
         return None
     kinds: tuple[ObstacleKind, ...] = _KINDS.get(cause, ())

@@ -105,7 +105,7 @@ _LED = (
 )
 """Causes at a place to which a packet may have been led; where no MAC address or route was found, it is
 said there."""
-_ROUTED = (Cause.NOT_TRANSLATED, Cause.NIC_DOWN)
+_ROUTED = (Cause.NOT_TRANSLATED, Cause.NIC_DOWN, Cause.TTL_EXCEEDED)
 """Those by which a packet ends where its machine has decided where to send it."""
 
 

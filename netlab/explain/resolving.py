@@ -98,7 +98,7 @@ class Resolving(Cables):
                 address=hop,
                 setting=setting,
             )
-            raise Ended(outlet.node, Cause.ARP_UNANSWERED, text)
+            raise Ended(outlet.node, Cause.ARP_OFF, text)
 
     def _asker(
         self, outlet: NodeInterface, hop: IPAddress, packet: PredictedPacket

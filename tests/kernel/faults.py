@@ -41,6 +41,15 @@ class Proof:
     def end(self) -> tuple[Verdict, str, Cause | None]:
         return self.diagnosis.verdict, self.diagnosis.at, self.diagnosis.cause
 
+    @property
+    def first_look(self) -> Diagnosis:
+        """What it would be without what a second look has found."""
+        return diagnose(replace(self.evidence, second_look=None))
+
+    @property
+    def end_at_first(self) -> tuple[Verdict, str, Cause | None]:
+        return self.first_look.verdict, self.first_look.at, self.first_look.cause
+
     def without(self, **changed: Any) -> Cause | None:
         """The cause if this evidence had been missing, or different."""
         scene = {one.name for one in fields(LabEvidence)} & changed.keys()

@@ -9,11 +9,11 @@ from ipaddress import IPv4Interface, IPv4Network, ip_address
 
 import pytest
 
-from netlab.diagnosis.cause import Cause
+from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.diagnose import diagnose
 from netlab.diagnosis.gathering import ProbeEnds, gathered
 from netlab.diagnosis.journey import follow
-from netlab.diagnosis.leads import Lead, Onward, Passage, away, leads
+from netlab.diagnosis.leads import Lead, Leads, Onward, Passage, away, leads, led
 from netlab.diagnosis.tables import LabTables, probe_lookup
 from netlab.diagnosis.verdict import Verdict
 from netlab.diagnosis.whereabouts import Whereabouts
@@ -21,6 +21,7 @@ from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.rows import Neighbour, NextHop, RouteRow
 from netlab.kernel.state.routing import RouteResult
 from netlab.kernel.state.tables import KernelTable
+from netlab.messages import Message
 from netlab.packets.packet import Frame, Packet, Part
 from tests.unit.world import frames, network
 
@@ -105,6 +106,22 @@ def astray(hop: str, neighbours: Sequence[Neighbour] = (), **given: object) -> L
     sent = Onward("vm", "eth0", PC, ip_address(hop), route("10.0.2.0/24", hop, "eth0"))
     passage = Passage((sent,), "other", "eth0", frozenset({"pc"}), **given)
     return leads(passage, Whereabouts(lab(neighbours=neighbours))).astray
+
+
+@pytest.mark.parametrize(
+    ("at", "cause", "is_told"),
+    [
+        ("far", Cause.NOT_FORWARDING, True),
+        ("vm", Cause.TTL_EXCEEDED, True),
+        ("vm", Cause.FIREWALL, False),
+        ("far", Cause.PORT_CLOSED, False),
+    ],
+)
+def test_a_way_that_was_chosen_is_told_where_the_packet_ended_after_it(at, cause, is_told):
+    """In a loop, the machine that chose has the packet once more."""
+    found = Leads(away=Lead("vm", Message("vm sends it away")))
+    diagnosis = led(Diagnosis(Verdict.DROPPED, at, cause, "why"), found)
+    assert diagnosis.evidence == ("vm sends it away; why" if is_told else "why")
 
 
 class TestAstray:

@@ -72,6 +72,13 @@ def test_a_reason_that_may_mean_several_things_is_told_and_proves_nothing(reason
     assert not diagnosis.unexplained, "the packet is gone: nobody waits for it"
 
 
+def test_who_takes_a_packet_for_somebody_elses_and_is_no_router_is_told_by_the_function():
+    drop = dropped("IP_INADDRERRORS", function="ip_error")
+    assert judged(AT_NAT, looked(drop)).cause is Cause.NOT_FORWARDING
+    by_another = dropped("IP_INADDRERRORS", function="ip6_pkt_drop")
+    assert judged(AT_NAT, looked(by_another)).cause is Cause.UNKNOWN
+
+
 def test_every_cause_has_a_reason_of_its_own_but_rules():
     assert "NETFILTER_DROP" not in kernel_drops._CAUSES
     assert Cause.UNKNOWN not in kernel_drops._CAUSES.values()
