@@ -130,7 +130,7 @@ def test_a_machine_that_keeps_silent(model, end):
     ("changed", "cause"),
     [
         ({"links": details("eth0", arp_off=True)}, Cause.ARP_OFF),
-        ({"settings": {"net.ipv4.neigh.eth0.mcast_solicit": "0"}}, Cause.ARP_UNANSWERED),
+        ({"settings": {"net.ipv4.neigh.eth0.mcast_solicit": "0"}}, Cause.ARP_OFF),
     ],
 )
 def test_a_machine_that_asks_nobody(changed, cause):
