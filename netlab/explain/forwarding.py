@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 from netlab.diagnosis.cause import Cause
@@ -28,7 +29,7 @@ from netlab.explain.model import (
 )
 from netlab.explain.multipath import MOST_HOPS, Choices, usable
 from netlab.explain.nft_fields import connection_facts, packet_facts, packet_in_frame
-from netlab.explain.nft_rules import Translation, priority_of
+from netlab.explain.nft_rules import SOURCES, Translation, priority_of
 from netlab.explain.nft_values import NOT_THERE, Facts
 from netlab.explain.resolving import Resolving, undecided
 from netlab.frozen import frozen
@@ -477,7 +478,11 @@ class Walk(Resolving):
         untracked = packet.untracked
         if priority_of(chain) < _TRACKING:
             untracked |= "untracked" in facts["ct state"]
-        return replace(packet, mark=mark, untracked=untracked)
+        source = facts[SOURCES[packet.version == 6]]
+        if not isinstance(source, str | IPAddress):
+            why = Message("chain {chain}", chain=f"{chain['table']} {chain['name']}")
+            raise may_end(node, why)
+        return replace(packet, mark=mark, untracked=untracked, source=ip_address(str(source)))
 
     def _facts(
         self, node: str, came_in: str | None, out: str | None, packet: PredictedPacket, state: str

@@ -13,7 +13,7 @@ from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
 from netlab.explain.model import Ended, LabModel, may_end
 from netlab.explain.nft_fields import interfaces
-from netlab.explain.nft_rules import HookOutcome, HookVerdict
+from netlab.explain.nft_rules import SOURCES, HookOutcome, HookVerdict
 from netlab.explain.nft_values import Facts
 from netlab.frozen import frozen
 from netlab.kernel.obstacles import Obstacle, ObstacleKind
@@ -227,6 +227,8 @@ class Gates:
         outcome = self.model.nodes[node].rules.met(chain, {**facts, **learnt})
         kept = {key: value for key, value in outcome.changes.items() if key.startswith("@")}
         self._learnt[node] = {**learnt, **kept}
+        if set(SOURCES) & outcome.changes.keys() and not _of_machines(chain):
+            raise may_end(node, Message("rule {rule}", rule=outcome.by or chain["name"]))
         if outcome.end is HookVerdict.ACCEPT:
             return outcome
         if outcome.end is HookVerdict.UNKNOWN:
@@ -239,6 +241,14 @@ class Gates:
         if cause is Cause.MAC_NOT_ALLOWED:
             text = Message("{mac}: {rule}", mac=facts["ether saddr"], rule=outcome.by)
         raise Ended(node, cause, text, verdict)
+
+
+def _of_machines(chain: Mapping[str, Any]) -> bool:
+    """Return whether a chain sees packets of IP, and not frames."""
+    return chain["family"] in ("inet", "ip", "ip6") and chain.get("hook") not in (
+        "ingress",
+        "egress",
+    )
 
 
 def _lies_at(obstacle: Obstacle, interface: str, hook: str, version: int | None) -> bool:

@@ -35,9 +35,12 @@ _VERDICTS = (
     "vmap",
     *_TRANSLATIONS,
 )
+SOURCES = ("ip saddr", "ip6 saddr")
+"""Sources that a rule may set."""
 _KEPT = (
     *("meta mark", "ct mark"),
     *("ether saddr", "ether daddr", "arp saddr ether", "arp daddr ether"),
+    *SOURCES,
 )
 """Fields whose change is kept in mind."""
 _OF_NO_ACCOUNT = ("meta nftrace", "meta priority", "tcp option")
