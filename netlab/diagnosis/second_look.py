@@ -7,7 +7,6 @@ from dataclasses import field
 
 from netlab.frozen import frozen
 from netlab.kernel.obstacles import Obstacle
-from netlab.kernel.state.counters import Counts
 from netlab.node_interface import NodeInterface
 from netlab.packets.packet import Packet
 
@@ -39,7 +38,7 @@ class SecondLook:
     """Node to what can end packets there besides rules, routes and neighbours."""
     grown: Mapping[str, Mapping[Obstacle, int]] = field(default_factory=dict)
     """Node to those of them that packets met while the probe was under way, and how many."""
-    counts: Mapping[str, Counts] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Node to its further counters that have grown, and by how much: `conntrack.insert_failed`, …"""
     leading: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     """(switch, IP or MAC address) to the ports of cables behind which its owner is."""

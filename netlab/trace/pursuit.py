@@ -194,26 +194,33 @@ class Pursuit:
         silence = last + max(self.probe.patience, last - begun)
         return max(silence, self._last_question())
 
-    def frames_at_end(self, needed: Collection[tuple[str, str]]) -> Iterator[Frame]:
+    def frames_at_end(
+        self, needed: Collection[tuple[str, str]], with_others: bool
+    ) -> Iterator[Frame]:
         """Yield all frames, with packets that are known only now: a reply that took its time to be
-        recognised, and the ARP that the probe `needed`, by node and address."""
+        recognised, and the ARP that the probe `needed`, by node and address; `with_others`: all ARP."""
         for frame in self.frames:
             packet = self.probe.packet(frame.fields, frame.sighting.data)
             yield Frame(frame.sighting, packet, frame.fields)
         exchanges = self._exchanges(needed)
         for frame in self._arp:
-            fields, packet = frame.fields, None
+            fields = frame.fields
             if _pair(fields) in exchanges:
                 ends = (fields["arp.sender"], fields["arp.target"])
                 packet = Packet(Part.ARP, question_name(fields), ends)
-            yield Frame(frame.sighting, packet, fields)
+                yield Frame(frame.sighting, packet, fields)
+            elif with_others:
+                yield frame
 
     def _exchanges(self, needed: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
         """Return (asker, target) of these ARP questions, by address."""
+        addresses = {address for _, address in needed}
         return {
             _pair(frame.fields)
             for frame in self._arp
-            if _asks_everybody(frame.fields) and self._is_needed(frame, needed)
+            if frame.fields["arp.target"] in addresses
+            and _asks_everybody(frame.fields)
+            and self._is_needed(frame, needed)
         }
 
     def _is_needed(self, question: Frame, needed: Collection[tuple[str, str]]) -> bool:

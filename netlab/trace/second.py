@@ -110,10 +110,15 @@ class Findings:
     netmap: NetworkMap
     obstacles: Mapping[str, tuple[Obstacle, ...]]
     grown: Mapping[str, Mapping[Obstacle, int]]
-    counts: Mapping[str, Counts]
+    counts: Mapping[str, Mapping[str, int]]
     recorded: Recording | None
     seconds: float = 0.0
     """How long an answer was waited for, if it was longer than usual."""
+
+    def with_counts(self, counts: Mapping[str, Mapping[str, int]]) -> Findings:
+        """Return these findings with further counters that have grown, by node."""
+        merged = {node: {**grown, **counts.get(node, {})} for node, grown in self.counts.items()}
+        return replace(self, counts={**counts, **merged})
 
     def of(
         self,
@@ -266,9 +271,11 @@ def credible(traces: Sequence[Trace]) -> list[Trace]:
 
 def _credible(trace: Trace, uses: Mapping[tuple[str, str], int]) -> Trace:
     diagnosis, look = trace.diagnosis, trace.second_look
-    met = look.grown.get(diagnosis.at, {}) if look else {}
+    if look is None:
+        return trace
+    met = look.grown.get(diagnosis.at, {})
     grown = {obstacle.text: count for obstacle, count in met.items()}
-    most = grown.get(diagnosis.counted)
+    most = {**look.counts.get(diagnosis.at, {}), **grown}.get(diagnosis.counted)
     if most is None or uses[diagnosis.at, diagnosis.counted] <= most:
         return trace
     text = Message("{count} tells of fewer packets", count=diagnosis.counted)

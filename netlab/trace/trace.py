@@ -88,15 +88,19 @@ def second_looks(
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
     patient: bool = True,
+    told: bool = True,
 ) -> list[Trace]:
-    """Send probes that were not explained anew, with everything watched that may explain them; if `patient`,
-    wait for an answer as long as their usual clients do. Raises as `traces` does."""
+    """Send probes that were not explained anew, with everything watched that may explain them.
+
+    If `patient`, wait for an answer as long as their usual clients do; if `told`, the traces have decisions
+    and history. Raises as `traces` does.
+    """
     if not first:
         return []
     requests = [look.request for look in first]
     nodes = frozenset[str]().union(*(look.nodes for look in first))
     ask_anew(nodes, netmap)
-    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+    with _Look(netmap, requests, interruption, dhcp_complaints, told) as look:
         watch = Watch(nodes, netmap, look.pool)
         with watch.recorded() as recording:
             look.send(recording)
@@ -132,8 +136,10 @@ class _Look:
         requests: Sequence[TraceRequest],
         interruption: Interruption,
         dhcp_complaints: Callable[[str], Mapping[str, str]],
+        told: bool = True,
     ) -> None:
-        """Nothing is opened before the block begins."""
+        """Nothing is opened before the block begins. `told`: traces have decisions and history."""
+        self._told = told
         self._netmap, self._requests = netmap, requests
         self._interruption, self._dhcp_complaints = interruption, dhcp_complaints
         self._hits: list[Hit] = []
@@ -210,6 +216,8 @@ class _Look:
         tables = LabTables.read(netmap, self._events.rows, tuple(KernelTable), pool)
         tables = replace(tables, ended=ended(self._changes))
         lab_evidence = self._observer.evidence(tables)
+        if findings:
+            findings = findings.with_counts(lab_evidence.counts)
         macs = {request.ends.mac for request in self._requests}
         complaints = {mac: self._dhcp_complaints(mac) for mac in macs}
         return [
@@ -228,6 +236,7 @@ class _Look:
                     no_address_left=complaints[request.ends.mac],
                 ),
                 findings,
+                self._told,
             )
             for request, pursuit in zip(self._requests, self._pursuits, strict=True)
         ]
@@ -249,6 +258,7 @@ def _trace(
     tables: LabTables,
     lab_evidence: LabEvidence,
     findings: Findings | None,
+    told: bool,
 ) -> Trace:
     """Return the trace of a probe that is over."""
     netmap, probe = tables.netmap, pursuit.probe
@@ -265,7 +275,7 @@ def _trace(
         )
     }
     needed = _needed(pursuit, hops, request)
-    frames = sorted(pursuit.frames_at_end(needed), key=lambda frame: frame.sighting.at)
+    frames = sorted(pursuit.frames_at_end(needed, told), key=lambda frame: frame.sighting.at)
     journey = follow(frames, netmap, marked)
     look = findings.of(probe.token.hex(), frames, journey, tables, request) if findings else None
     entries = (*start, *(change.entry for change in changes))
@@ -304,10 +314,10 @@ def _trace(
         bool(needed),
         journey,
         diagnose.diagnose(evidence),
-        _decisions(journey, probe, hits, tables, names),
+        _decisions(journey, probe, hits, tables, names) if told else (),
         tuple(probe.results([frame for frame in frames if frame.packet], names)),
         tuple(frames),
-        History(start, dated(changes, frames, netmap.nodes)),
+        History(start, dated(changes, frames, netmap.nodes) if told else ()),
         names,
         look,
     )

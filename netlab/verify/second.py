@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from netlab.diagnosis.cause import Diagnosis
 from netlab.diagnosis.findings import unknown
@@ -19,8 +21,11 @@ from netlab.trace.trace import second_looks
 from netlab.verify.batches import PairProbe
 from netlab.verify.results import PairResult, with_diagnosis
 
-_AT_ONCE = 48
-"""Probes that are followed together: each is looked for in every frame of the others."""
+_AT_ONCE = 64
+"""Probes that are followed together: each is given every question for a MAC address of the others."""
+
+_LONGEST_SECONDS = 60.0
+"""The time after which no more pairs are sent anew."""
 
 
 def looked_again(
@@ -32,18 +37,39 @@ def looked_again(
     """Return the outcomes of probes, of which those that were not explained are sent once more.
 
     As long as the usual client waits, only the first of them are waited for, unless one is answered then.
-    Raises KernelError, Interrupted.
+    Those that are not reached within a time keep their outcomes. Raises KernelError, Interrupted.
     """
     outcomes = [end.outcome for end in measured]
-    left = [number for number, end in enumerate(measured) if end.is_unexplained]
-    patient = True
+    left = _spread(probes, measured)
+    patient, begun = True, time.monotonic()
     for chunk in (left[start : start + _AT_ONCE] for start in range(0, len(left), _AT_ONCE)):
+        if time.monotonic() > begun + _LONGEST_SECONDS:
+            return _too_many(outcomes, left[left.index(chunk[0]) :])
         first = [_first_look(probes[number], measured[number], netmap) for number in chunk]
-        traces = second_looks(netmap, first, interruption, patient=patient)
+        traces = second_looks(netmap, first, interruption, patient=patient, told=False)
         patient = any(_came_late(trace) for trace in traces)
         for number, look, trace in zip(chunk, first, traces, strict=True):
             outcomes[number] = _outcome(outcomes[number], look.diagnosis, trace)
     return outcomes
+
+
+def _spread(probes: Sequence[PairProbe], measured: Sequence[PairResult]) -> list[int]:
+    """Return the numbers of the probes that were not explained: first one of each source and place."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, end in enumerate(measured):
+        if end.is_unexplained:
+            groups.setdefault((probes[number].source, end.outcome.at), []).append(number)
+    rounds = zip_longest(*groups.values())
+    return [number for chosen in rounds for number in chosen if number is not None]
+
+
+def _too_many(outcomes: Sequence[Outcome], left: Sequence[int]) -> list[Outcome]:
+    """Return the outcomes, of which those that are left say that nobody has looked at them twice."""
+    told = list(outcomes)
+    for number in left:
+        text = Message("{why}; not looked at again: there are too many", why=told[number].why)
+        told[number] = replace(told[number], why=text)
+    return told
 
 
 def _first_look(probe: PairProbe, measured: PairResult, netmap: NetworkMap) -> FirstLook:

@@ -106,49 +106,60 @@ def until_full(records: Sequence[EventRecord], full: Collection[int]) -> Sequenc
     return [entry for entry in records if entry.at <= end]
 
 
-def drops(
-    records: Sequence[EventRecord], departures: Iterable[Departure], name: str = ""
-) -> list[KernelDrop]:
-    """Return the drops of packets that departed so, of those that the sender of the probe of that name
-    dropped while it was sending, and of those that machines made of them meanwhile."""
-    sending = _sending(records, f"{BEGINS} {name}")
-    return list(_Following(_leaving(records, departures, sending), sending).drops(records))
+class RecordedEvents:
+    """Records, in order, by whatever they are looked for."""
 
+    def __init__(self, entries: Sequence[EventRecord]) -> None:
+        self._entries = entries
+        self._sending: dict[str, set[int]] = {}
+        """Name of a probe to the numbers of the records of the thread that sends it, while it does."""
+        self._queued: dict[tuple[str, int], list[int]] = {}
+        """Interface and size to the numbers of the records of frames that left so."""
+        self._by_address: dict[str, list[int]] = {}
+        senders: dict[int, str] = {}
+        for number, entry in enumerate(entries):
+            if entry.event == "tracing_mark_write":
+                senders.pop(entry.pid, None)
+                words = entry.text.split()
+                if words[:1] == [BEGINS]:
+                    senders[entry.pid] = words[-1]
+                continue
+            if entry.pid in senders:
+                self._sending.setdefault(senders[entry.pid], set()).add(number)
+            self._by_address.setdefault(entry.fields.get("skbaddr", ""), []).append(number)
+            if entry.event == "net_dev_queue":
+                frame = entry.fields["dev"], int(entry.fields["len"])
+                self._queued.setdefault(frame, []).append(number)
 
-def _sending(records: Iterable[EventRecord], begins: str) -> frozenset[int]:
-    """Return the numbers of the records of the thread that sends the probe, while it does."""
-    numbers, sender = set(), None
-    for number, entry in enumerate(records):
-        if entry.event == "tracing_mark_write" and entry.text == begins:
-            sender = entry.pid
-        elif entry.event == "tracing_mark_write" and entry.pid == sender:
-            sender = None
-        elif entry.pid == sender:
-            numbers.add(number)
-    return frozenset(numbers)
+    def drops(self, departures: Iterable[Departure], name: str) -> list[KernelDrop]:
+        """Return the drops of packets that departed so, of those that the sender of the probe of that name
+        dropped while it was sending, and of those that machines made of them meanwhile."""
+        sending = self._sending.get(name, set())
+        leaving = self._leaving(departures, sending)
+        # Also what others did between: a processor may have handled another packet.
+        meanwhile = range(min(sending), max(sending) + 1) if sending else range(0)
+        numbers = {*leaving, *meanwhile}
+        addresses = {self._entries[number].fields.get("skbaddr", "") for number in numbers}
+        numbers |= {number for address in addresses for number in self._by_address.get(address, ())}
+        followed = ((number, self._entries[number]) for number in sorted(numbers))
+        return list(_Following(leaving, sending).drops(followed))
 
-
-def _leaving(
-    records: Sequence[EventRecord], departures: Iterable[Departure], sending: Collection[int]
-) -> dict[int, Departure]:
-    """Return the numbers of the records of these departures: of those that may be one's, the one of the
-    thread that sends the probe, or else the closest."""
-    by_frame: dict[tuple[str, int], list[Departure]] = {}
-    for departure in departures:
-        by_frame.setdefault((departure.interface, departure.size), []).append(departure)
-    pairs = []
-    for number, entry in enumerate(records):
-        if entry.event == "net_dev_queue":
-            fields = entry.fields
-            for departure in by_frame.get((fields["dev"], int(fields["len"])), ()):
-                distance = abs(departure.at - entry.at)
+    def _leaving(
+        self, departures: Iterable[Departure], sending: Collection[int]
+    ) -> dict[int, Departure]:
+        """Return the numbers of the records of these departures: of those that may be one's, the one of the
+        thread that sends the probe, or else the closest."""
+        pairs = []
+        for departure in departures:
+            for number in self._queued.get((departure.interface, departure.size), ()):
+                distance = abs(departure.at - self._entries[number].at)
                 if distance < _SAME_MOMENT_NS:
                     pairs.append((number not in sending, distance, number, departure))
-    chosen: dict[int, Departure] = {}
-    for _, _, number, departure in sorted(pairs, key=lambda pair: pair[:3]):
-        if number not in chosen and departure not in chosen.values():
-            chosen[number] = departure
-    return chosen
+        chosen: dict[int, Departure] = {}
+        for _, _, number, departure in sorted(pairs, key=lambda pair: pair[:3]):
+            if number not in chosen and departure not in chosen.values():
+                chosen[number] = departure
+        return chosen
 
 
 @frozen
@@ -186,8 +197,8 @@ class _Following:
         self._handled: dict[int, _Packet] = {}
         """Processor to the packet that has come in there last, if it is the probe's."""
 
-    def drops(self, records: Iterable[EventRecord]) -> Iterator[KernelDrop]:
-        for number, entry in enumerate(records):
+    def drops(self, records: Iterable[tuple[int, EventRecord]]) -> Iterator[KernelDrop]:
+        for number, entry in records:
             match entry.event:
                 case "net_dev_queue":
                     self._leaves(number, entry, entry.fields)

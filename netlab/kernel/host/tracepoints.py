@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 from netlab.errors import Missing
 from netlab.kernel import syscalls
 from netlab.kernel.host import drop_records
-from netlab.kernel.host.drop_records import Departure, EventRecord, KernelDrop
+from netlab.kernel.host.drop_records import Departure, KernelDrop, RecordedEvents
 
 _MOUNTED = Path("/sys/kernel/tracing")
 _DROPS = "skb/kfree_skb"
@@ -66,13 +66,13 @@ class Recording:
 
     def drops(self, departures: Iterable[Departure], name: str = "") -> list[KernelDrop]:
         """Return the drops that are the probe's of that name, which departed so (see
-        `drop_records.drops`)."""
-        return drop_records.drops(self._records, departures, name)
+        `RecordedEvents.drops`)."""
+        return self._events.drops(departures, name)
 
     @cached_property
-    def _records(self) -> Sequence[EventRecord]:
+    def _events(self) -> RecordedEvents:
         lines = (drop_records.record(line, self._offset) for line in self._lines)
-        return drop_records.until_full(list(filter(None, lines)), self._full)
+        return RecordedEvents(drop_records.until_full(list(filter(None, lines)), self._full))
 
     def read(self, pipe: int, full: Iterable[int] = ()) -> None:
         """Read the whole buffer; `full` are the processors whose part of it had no room any more."""

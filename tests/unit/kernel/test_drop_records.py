@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.kernel.host.drop_records import Departure, KernelDrop, drops, record, until_full
+from netlab.kernel.host.drop_records import (
+    Departure,
+    KernelDrop,
+    RecordedEvents,
+    record,
+    until_full,
+)
 
 SENT = 5_000_000_000
 LEFT = Departure(SENT + 3_000, "eth0", 63, "lab.vm1")
@@ -28,7 +34,7 @@ ANOTHER = DROP.replace("aaaa", "bbbb")
 
 def found(text: str, *departures: Departure) -> list[KernelDrop]:
     records = list(filter(None, (record(line, 0) for line in text.splitlines())))
-    return drops(records, departures, "vm1")
+    return RecordedEvents(records).drops(departures, "vm1")
 
 
 def by_sender(flags: str, drop: str = ANOTHER) -> str:
