@@ -64,7 +64,7 @@ def gathered(
         present=tables.present(journey),
         unanswered=unanswered,
         leads={} if passages.is_home else passages.leads(),
-        places=passages.places(questions, no_route_back),
+        places={} if passages.is_home else passages.places(questions, no_route_back),
         reporters=reporters(journey, tables),
         route_errors=route_errors(journey, tables),
         elsewhere={

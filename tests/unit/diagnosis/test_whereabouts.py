@@ -41,12 +41,15 @@ ADDRESSES = {
     "vm1.eth0": "10.0.0.128/24",
     "vm2.eth0": "10.0.0.129/24",
     "vm4.eth0": "172.16.78.128/24",
+    "two.eth0": "10.0.0.7/24",
+    "two.eth1": "192.168.1.77/24",
 }
 CABLES = (
     *("pc.eth0 lan.pc", "router.lan0 lan.router", "host.eth0 lan.host"),
     *("router.wan0 internet.eth0", "office-router.wan0 internet.eth1"),
     *("office-router.lan0 office.router", "desk.eth0 office.desk"),
     *("host.vmnet8 sw8.host", "nat8.eth0 sw8.nat", "vm1.eth0 sw8.vm1", "vm2.eth0 sw8.vm2"),
+    *("two.eth0 sw8.two", "two.eth1 lan.two"),
     *("nat8.uplink host.nat8", "host.vmnet1 sw1.host", "vm4.eth0 sw1.vm4"),
 )
 FORWARDERS = (
@@ -280,8 +283,13 @@ class TestWhoLedItAway:
     def test_nobody_where_each_way_is_one(self):
         """A guest on two networks may leave by either."""
         lab = FakeLab()
-        assert not away(lab, onward("vm1", "203.0.113.80", BY_NAT), ended="nat8")
-        assert not away(lab, onward("pc", "203.0.113.80", BY_ROUTER), ended="router")
+        by_lan = route("0.0.0.0/0", "eth1", "192.168.1.1")
+        assert not away(lab, onward("two", "203.0.113.80", BY_NAT), ended="nat8")
+        assert not away(lab, onward("two", "203.0.113.80", by_lan), ended="router")
+        assert away(lab, onward("two", "192.168.1.50", BY_NAT), ended="nat8") == (
+            "two has no route to 192.168.1.0/24 and sends it by its default route to nat8; "
+            "pc has that address, on lan"
+        )
 
     def test_nobody_where_the_owner_had_it(self):
         taken = route("10.0.0.0/8", "wan0", "203.0.113.80")
