@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Diagnosis
-from netlab.diagnosis.verdict import Outcome, Verdict
+from netlab.diagnosis.verdict import Outcome
 from netlab.frozen import frozen
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ class PairResult:
 
     @property
     def is_unexplained(self) -> bool:
-        """True if a second look may tell more."""
-        if self.loss:
-            return self.loss.diagnosis.unexplained
-        return self.outcome.verdict is Verdict.UNKNOWN
+        """True if a second look may tell more: of what was cut short, or not seen in full, it would not."""
+        return self.loss is not None and self.loss.diagnosis.unexplained
 
 
 def with_diagnosis(outcome: Outcome, diagnosis: Diagnosis) -> Outcome:

@@ -121,7 +121,7 @@ MACHINES = {
         *("vm1", Cause.ARP_OFF),
     ),
     "asks-nobody": sysctl(
-        "vm1", "net.ipv4.neigh.eth0.mcast_solicit", 0, 3, "vm1", Cause.ARP_UNANSWERED
+        "vm1", "net.ipv4.neigh.eth0.mcast_solicit", 0, 3, "vm1", Cause.ARP_OFF
     ),
     **{f"arp-ignore-{value}": sysctl("vm2", ARP_IGNORE, value, 0) for value in (1, 2, 5)},
     "arp-ignore-3": sysctl("vm2", ARP_IGNORE, 3, 0, "vm2", UNKNOWN),
