@@ -34,6 +34,8 @@ class SecondLook:
     """Evidence that is looked for only when something is left to explain."""
 
     drops: tuple[PlacedDrop, ...] = ()
+    followed: frozenset[Packet] = frozenset()
+    """Packets of which every departure was recorded: of a drop of theirs, the reason is among `drops`."""
     obstacles: Mapping[str, tuple[Obstacle, ...]] = field(default_factory=dict)
     """Node to what can end packets there besides rules, routes and neighbours."""
     grown: Mapping[str, Mapping[Obstacle, int]] = field(default_factory=dict)

@@ -72,6 +72,15 @@ def never_seen(nothing: Diagnosis, evidence: ProbeEvidence) -> Diagnosis:
         return dropped(source, end.cause, end.text)
     if diagnosis := _by_count(source, _LEAVING, look):
         return diagnosis
+    suspects = [
+        obstacle
+        for obstacle in look.obstacles.get(source, ())
+        if _may_drop(obstacle) and obstacle.hook in _LEAVING
+    ]
+    if len(suspects) == 1:
+        text = Message("{obstacle} may have dropped it", obstacle=suspects[0].text)
+        text = Message("{what}; {why}", what=nothing.evidence, why=text)
+        return replace(nothing, evidence=text, unexplained=True)
     return replace(nothing, unexplained=True)
 
 
@@ -98,21 +107,28 @@ def _by_growth(step: Step, evidence: ProbeEvidence, look: SecondLook) -> Diagnos
     """By a count of the node that grew: of what is asked about packets that come in, or about replies."""
     if step.went_out:
         return None
+    # What tc leads elsewhere is no drop to the kernel.
+    kinds = (ObstacleKind.TC,) if step.packet in look.followed else tuple(_COUNTED)
     if not has_arrived(step, evidence):
-        return _by_count(step.node, _PASSING, look)
-    if diagnosis := _by_count(step.node, _COMING_IN, look):
+        return _by_count(step.node, _PASSING, look, kinds)
+    if diagnosis := _by_count(step.node, _COMING_IN, look, kinds):
         return diagnosis
     reply = _by_count(step.node, _LEAVING, look)
     return reply and replace(never_answered(step.node, in_short(reply)), counted=reply.counted)
 
 
-def _by_count(node: str, hooks: Collection[str], look: SecondLook) -> Diagnosis | None:
+def _by_count(
+    node: str,
+    hooks: Collection[str],
+    look: SecondLook,
+    kinds: Collection[ObstacleKind] = tuple(_COUNTED),
+) -> Diagnosis | None:
     """Return the diagnosis by the only kind of obstacle of a node that packets met meanwhile, at one of these
     hooks."""
     grown = [
         obstacle
         for obstacle in look.grown.get(node, ())
-        if obstacle.kind in _COUNTED and obstacle.hook in hooks
+        if obstacle.kind in kinds and obstacle.hook in hooks
     ]
     causes = {_COUNTED[obstacle.kind] for obstacle in grown}
     if len(causes) != 1:

@@ -32,7 +32,7 @@ from netlab.kernel.state.policy import RouteLookup
 from netlab.kernel.state.tables import KernelTable
 from netlab.messages import Message
 from netlab.node_interface import NodeInterface
-from netlab.packets.packet import Frame, Part
+from netlab.packets.packet import Frame, Packet, Part
 
 if TYPE_CHECKING:
     from netlab.trace.model import Trace, TraceRequest
@@ -131,8 +131,10 @@ class Findings:
         """Return the evidence of one probe; `name`: what recordings call it."""
         source, address = request.source, request.ends.to
         route = tables.ask(source, RouteLookup(ip_address(address))) if address else None
+        packets = _departures(frames)
         return SecondLook(
-            drops=self._drops(name, frames, source),
+            drops=self._drops(name, packets, source),
+            followed=self._followed(name, packets),
             obstacles=self.obstacles,
             grown=self.grown,
             leading={
@@ -175,20 +177,12 @@ class Findings:
             for node, neighbour in {(end.node, peer) for end, peer in ends}
         }
 
-    def _drops(self, name: str, frames: Iterable[Frame], source: str) -> tuple[PlacedDrop, ...]:
+    def _drops(
+        self, name: str, packets: Mapping[Departure, Packet], source: str
+    ) -> tuple[PlacedDrop, ...]:
         """Return the kernel's drops of a probe."""
         if self.recorded is None:
             return ()
-        packets = {
-            Departure(
-                frame.sighting.at,
-                frame.sighting.interface,
-                frame.sighting.length or len(frame.sighting.data),
-                frame.sighting.namespace,
-            ): frame.packet
-            for frame in frames
-            if frame.packet and frame.sighting.outgoing
-        }
         return tuple(
             PlacedDrop(
                 self._node(drop, source),
@@ -202,6 +196,14 @@ class Findings:
             for drop in self.recorded.drops(packets, name)
         )
 
+    def _followed(self, name: str, packets: Mapping[Departure, Packet]) -> frozenset[Packet]:
+        """Return the packets of a probe each of whose departures was recorded."""
+        if self.recorded is None:
+            return frozenset()
+        recorded = self.recorded.recorded(packets, name)
+        missing = {packet for departure, packet in packets.items() if departure not in recorded}
+        return frozenset(packets.values()) - missing
+
     def _node(self, drop: KernelDrop, source: str) -> str:
         """Return where a packet was dropped: behind the cable by which it departed, if it came in there."""
         if drop.departure is None:
@@ -209,6 +211,20 @@ class Findings:
         node = self.netmap.nodes[drop.departure.namespace]
         peer = self.netmap.peers.get(NodeInterface(node, drop.departure.interface), node)
         return peer if drop.arrived else node
+
+
+def _departures(frames: Iterable[Frame]) -> dict[Departure, Packet]:
+    """Return the frames of a probe that left an interface, with the packet of each."""
+    return {
+        Departure(
+            frame.sighting.at,
+            frame.sighting.interface,
+            frame.sighting.length or len(frame.sighting.data),
+            frame.sighting.namespace,
+        ): frame.packet
+        for frame in frames
+        if frame.packet and frame.sighting.outgoing
+    }
 
 
 @frozen

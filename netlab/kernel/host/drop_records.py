@@ -144,6 +144,10 @@ class RecordedEvents:
         followed = ((number, self._entries[number]) for number in sorted(numbers))
         return list(_Following(leaving, sending).drops(followed))
 
+    def recorded(self, departures: Iterable[Departure], name: str) -> frozenset[Departure]:
+        """Return those of the departures that have a record: what became of their packets is known."""
+        return frozenset(self._leaving(departures, self._sending.get(name, set())).values())
+
     def _leaving(
         self, departures: Iterable[Departure], sending: Collection[int]
     ) -> dict[int, Departure]:

@@ -69,6 +69,10 @@ class Recording:
         `RecordedEvents.drops`)."""
         return self._events.drops(departures, name)
 
+    def recorded(self, departures: Iterable[Departure], name: str) -> frozenset[Departure]:
+        """Return those of a probe's departures that have a record."""
+        return self._events.recorded(departures, name)
+
     @cached_property
     def _events(self) -> RecordedEvents:
         lines = (drop_records.record(line, self._offset) for line in self._lines)
@@ -85,7 +89,8 @@ class Recording:
 
     def _mark(self, text: str) -> None:
         if self._instance:
-            _write(self._instance / "trace_marker", text)
+            with suppress(Missing):  # Then nobody is known as the sender.
+                _write(self._instance / "trace_marker", text)
 
 
 def _clock_difference() -> int:

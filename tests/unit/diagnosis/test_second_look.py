@@ -179,6 +179,21 @@ def test_counts_of_one_kind_say_the_same(grown, cause):
     assert judged(AT_NAT, looked(grown=grown)).cause is cause
 
 
+def test_of_a_packet_that_was_followed_others_counts_say_nothing():
+    """Had the rule dropped it, the kernel would have said so."""
+    followed = looked(grown={LEGACY: 1}, followed=frozenset({REQUEST}))
+    assert judged(AT_NAT, followed).cause is Cause.UNKNOWN
+    assert judged(AT_NAT, replace(followed, followed=frozenset())).cause is Cause.FIREWALL
+
+
+def test_the_only_suspect_of_what_never_left_is_named():
+    leaving = replace(FILTER, hook="egress", count=None)
+    look = looked(node="vm1", obstacles=(leaving,))
+    diagnosis = judged([], look)
+    assert diagnosis.cause is Cause.UNKNOWN
+    assert diagnosis.evidence.endswith("tc eth0 ingress: filter may have dropped it")
+
+
 def test_the_only_suspect_is_named():
     diagnosis = judged(AT_NAT, looked(obstacles=(FILTER,)))
     assert diagnosis.cause is Cause.UNKNOWN
