@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Diagnosis
-from netlab.diagnosis.verdict import Outcome
+from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.frozen import frozen
 
 if TYPE_CHECKING:
@@ -22,10 +22,15 @@ class PairResult:
     loss: Loss | None
     """None if it was answered, was not watched between its ends, or not all was seen."""
 
+    cut_short: bool = False
+    """The machine ran short of something, or its packets live longer than they can by themselves."""
+
     @property
     def is_unexplained(self) -> bool:
-        """True if a second look may tell more: of what was cut short, or not seen in full, it would not."""
-        return self.loss is not None and self.loss.diagnosis.unexplained
+        """True if a second look may tell more: of what was cut short, it would not."""
+        if self.loss:
+            return self.loss.diagnosis.unexplained
+        return self.outcome.verdict is Verdict.UNKNOWN and not self.cut_short
 
 
 def with_diagnosis(outcome: Outcome, diagnosis: Diagnosis) -> Outcome:

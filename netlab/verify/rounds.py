@@ -153,7 +153,9 @@ def _round(
     for number, probe in enumerate(probes):
         evidence[number].source_could_send = probe.source in sending
     return [
-        PairResult(_outcome(probe, evidence[n], losses.get(n)), losses.get(n))
+        PairResult(
+            _outcome(probe, evidence[n], losses.get(n)), losses.get(n), bool(evidence[n].shortage)
+        )
         for n, probe in enumerate(probes)
     ]
 
