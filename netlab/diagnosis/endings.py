@@ -12,6 +12,7 @@ from netlab.diagnosis.counts import COUNTED, is_no_router, may_count
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, version_of
 from netlab.diagnosis.findings import (
     closed,
+    could_not_send,
     dropped,
     duplicate,
     in_short,
@@ -120,7 +121,7 @@ def _end_of(step: Step, evidence: ProbeEvidence) -> Diagnosis:
             if rule := evidence.drops.get((node, part)):
                 end = dropped(node, rule.cause, rule.rule)
                 return never_answered(node, in_short(led(end, evidence.leads.get(Part.REPLY))))
-    if not step.went_out and (why := _could_not_send(node, evidence)):
+    if not step.went_out and (why := could_not_send(node, evidence)):
         return never_answered(node, in_short(why)) if _arrived(step, evidence) else why
     if node in evidence.closed_route and not step.went_out and not is_no_router(step, evidence):
         return closed(node, evidence)
@@ -180,17 +181,6 @@ def _to_a_group(step: Step, evidence: ProbeEvidence) -> Diagnosis | None:
     givers = [passed for passed in steps if passed.went_out and passed.after["eth.dst"] == mac]
     text = Message("{mac} is a group's MAC address: no router takes what is sent to it", mac=mac)
     return dropped(givers[-1].node if givers else step.node, Cause.MAC_UNKNOWN, text)
-
-
-def _could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
-    """Return why a node could not send a packet on: no carrier, or no MAC address of the next hop."""
-    if node in evidence.dark:
-        return unplugged(node, evidence)
-    if node in evidence.silenced:
-        return silent(evidence.silenced[node])
-    if node in evidence.unanswered:
-        return not_resolved(node, evidence)
-    return None
 
 
 def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:

@@ -148,3 +148,14 @@ def in_short(diagnosis: Diagnosis) -> str:
 def nobody_waits(protocol: str, place: str) -> Message:
     """Return in words that no program waits at an address and port."""
     return Message("no program waits on {protocol} {address}", protocol=protocol, address=place)
+
+
+def could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:
+    """Return why a node could not send a packet on: no carrier, or no MAC address of the next hop."""
+    if node in evidence.dark:
+        return unplugged(node, evidence)
+    if node in evidence.silenced:
+        return silent(evidence.silenced[node])
+    if node in evidence.unanswered:
+        return not_resolved(node, evidence)
+    return None

@@ -107,6 +107,11 @@ class NetworkMap:
                     return lost.peer
         return ""
 
+    def device(self, node: str, interface: str) -> str:
+        """Return the interface that a node's routes know: of a machine that bridges, its bridge."""
+        bridge = self.bridges.get(node)
+        return bridge.interface if bridge else interface
+
     def drop_cause(self, rule: str) -> Cause:
         """Return the cause for which a rule drops a packet; it is given with family, table and chain."""
         causes = (cause for start, cause in self.rules.items() if re.match(start, rule))

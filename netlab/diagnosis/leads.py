@@ -136,10 +136,17 @@ def away(passage: Passage, whereabouts: Whereabouts) -> Lead | None:
         way = whereabouts.way(sent.node, owner, sent.address)
         if way and sent.interface not in way.interfaces:
             text = _led_away(sent, owner, way, whereabouts)
-            place = whereabouts.place(sent.address, sent.node, passage.meant, passage.past)
-            text = Message("{why}; {place}", why=text, place=place) if place else text
+            text = _placed(text, sent.address, sent.node, passage, whereabouts)
             return Lead(sent.node, text, _ROUTES[sent.address.version])
     return None
+
+
+def _placed(
+    text: Message, address: IPAddress, node: str, passage: Passage, whereabouts: Whereabouts
+) -> Message:
+    """Return a text about a packet on a node with where its destination is, if that is known."""
+    place = whereabouts.place(address, node, passage.meant, passage.past)
+    return Message("{why}; {place}", why=text, place=place) if place else text
 
 
 def place_without_route(
@@ -272,22 +279,20 @@ def _wrong_gateway(before: Onward, passage: Passage, whereabouts: Whereabouts) -
         node=passage.ended,
         route=before.route,
     )
-    place = whereabouts.place(before.address, before.node, passage.meant, passage.past)
-    text = Message("{why}; {place}", why=text, place=place) if place else text
+    text = _placed(text, before.address, before.node, passage, whereabouts)
     return Lead(before.node, text, _ROUTES[before.address.version])
 
 
 def _dead_end(address: IPAddress, passage: Passage, whereabouts: Whereabouts) -> Lead:
     """Return what a machine does not forward, and the scenario's key that would have it do so."""
     netmap, node = whereabouts.lab.netmap, passage.ended
-    place = whereabouts.place(address, node, passage.meant, passage.past)
     if node == netmap.provider and is_private(address):
         text = Message(
             "{address} is a private address, and {node} carries packets to public ones only",
             address=address,
             node=node,
         )
-        return Lead(node, Message("{why}; {place}", why=text, place=place) if place else text)
+        return Lead(node, _placed(text, address, node, passage, whereabouts))
     names = (passage.inlet, _outlet(passage, whereabouts))
     first, second = (netmap.nat_uplinks.get(NodeInterface(node, name), name) for name in names)
     text = Message(

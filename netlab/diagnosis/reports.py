@@ -16,14 +16,12 @@ from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.evidence import ProbeEvidence, Reporter, sender_of
 from netlab.diagnosis.findings import (
     closed,
+    could_not_send,
     dropped,
     duplicate,
     no_route,
     nobody_waits,
-    not_resolved,
-    silent,
     unknown,
-    unplugged,
 )
 from netlab.diagnosis.journey import Step
 from netlab.diagnosis.leads import led
@@ -109,12 +107,8 @@ def _no_way(
         return closed(sender, evidence)
     if not says_so:
         return None
-    if sender in evidence.dark:
-        return unplugged(sender, evidence)
-    if sender in evidence.silenced:
-        return silent(evidence.silenced[sender])
-    if sender in evidence.unanswered:
-        return not_resolved(sender, evidence)
+    if why := could_not_send(sender, evidence):
+        return why
     if evidence.route_errors.get(sender) in _UNREACHABLE:
         words = os.strerror(evidence.route_errors[sender])
         text = Message("{report}; its kernel: {error}", report=text, error=words)

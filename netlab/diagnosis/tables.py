@@ -400,9 +400,7 @@ class LabTables:
             step.node
             for step in steps
             if step.came_in
-            and not step.went_out
-            and "ip.dst" in step.after
-            and step.node not in self.netmap.switches
+            and self.is_end(step)
             and self.ask(step.node, self._lookup(step)).error in _SOURCE_NOT_ADMITTED
         )
 
@@ -458,7 +456,7 @@ class LabTables:
         elif self.is_end(step):
             yield from self.would_send(step.node, self.lookup(step, source))
         elif "ip.dst" in step.after:
-            outlet = self.whereabouts.ways.device(step.node, step.went_out[-1].interface)
+            outlet = self.netmap.device(step.node, step.went_out[-1].interface)
             lookup = self._lookup(step, source)
             by_route = self.would_send(step.node, lookup)
             taken = [sent for sent in by_route if sent.interface == outlet]
@@ -503,8 +501,7 @@ class LabTables:
         has one; None for its own packets, which routing has seen before they come in by `lo`."""
         if interface == LOOPBACK:
             return None
-        bridge = self.netmap.bridges.get(node)
-        return bridge.interface if bridge and interface else interface
+        return self.netmap.device(node, interface) if interface else interface
 
     def _addresses(self, node: str) -> set[str]:
         return {str(address.ip) for _, address in self.of(node, KernelTable.ADDRESSES)}

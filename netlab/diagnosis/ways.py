@@ -65,11 +65,6 @@ class Ways:
         """Return the adapters of machines on a network."""
         return self._members.get(network, ()) if network else ()
 
-    def device(self, node: str, interface: str) -> str:
-        """Return the interface that routes know: of a machine that bridges, its bridge."""
-        bridge = self.netmap.bridges.get(node)
-        return bridge.interface if bridge and interface else interface
-
     @cached_property
     def _members(self) -> dict[Carriers, list[NodeInterface]]:
         members: dict[Carriers, list[NodeInterface]] = {}
@@ -117,7 +112,7 @@ class Ways:
             for name, network in self._networks[start].items()
             if network == self.network(end) and name in reached
         }
-        interfaces = frozenset(self.device(start, name) for name in own or reached)
+        interfaces = frozenset(self.netmap.device(start, name) for name in own or reached)
         return Way(interfaces, min(reached.values())[1], by_forwarders)
 
     def _from(
