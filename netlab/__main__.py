@@ -17,12 +17,12 @@ def main() -> None:
     # is a fifth of its time in a large lab.
     gc.set_threshold(100_000)
     _mend_streams()
-    from netlab.cli import run
+    from netlab.cli import ctrl_c, run
     from netlab.cli.called import NAMES
     from netlab.cli.output import unblock
 
     unblock()
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, ctrl_c.interrupt)
     called = sys.argv[0].rpartition("/")[2]
     code = run(sys.argv[1:], called if called in NAMES else NAMES[0])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The work is done, and so is its exit code.

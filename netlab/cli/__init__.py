@@ -12,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from netlab import __version__
+from netlab.cli import ctrl_c
 from netlab.cli.arguments import CommandGroup, examples, lab_of_group_option
 from netlab.cli.output import Output, discard
 from netlab.errors import Interrupted, KernelError, NetlabError, UsageError
@@ -172,6 +173,8 @@ def run(arguments: Sequence[str], name: str = "netlab") -> int:
     except OSError as error:
         return _fail(output, KernelError(f"the system said no: {error}"))
     except Exception as error:
+        if ctrl_c.has_come():
+            return _fail_in_haste(output, Interrupted("interrupted"))
         if os.environ.get("NETLAB_DEBUG"):
             sys.excepthook(type(error), error, error.__traceback__)
         fix = "please report it with the output of the same command under NETLAB_DEBUG=1"

@@ -52,8 +52,7 @@ def answered(evidence: ProbeEvidence) -> Diagnosis:
     if twins := rivals(evidence, sender):
         return duplicate(sender, evidence.address, twins)
     asks_itself = evidence.source in receivers(evidence)
-    if asks_itself or any(_had(step, evidence) for step in evidence.journey.of(Part.REQUEST)):
-        # The target has passed it on: a port that leads there.
+    if asks_itself or _passed_on(sender, evidence):  # A port of the target's that leads there.
         return Diagnosis(Verdict.ANSWERED, sender)
     return unknown(sender, Message("it was answered, but by {who}", who=sender))
 
@@ -89,7 +88,22 @@ def rivals(evidence: ProbeEvidence, node: str) -> frozenset[str]:
     return owners if is_rival else frozenset()
 
 
+def _passed_on(sender: str, evidence: ProbeEvidence) -> bool:
+    """Return whether the request was with the target first, at the address that was asked, and then with
+    the sender of the reply: one that sits on the way to the target has it earlier."""
+    requests = evidence.journey.of(Part.REQUEST)
+    with_target = next((n for n, step in enumerate(requests) if _had(step, evidence)), None)
+    return with_target is not None and any(
+        sender in _parts(step, evidence) for step in requests[with_target:]
+    )
+
+
 def _had(step: Step, evidence: ProbeEvidence) -> bool:
     """Return whether the request was with the target, at the address that was asked."""
-    parts = evidence.lab.parts.get(step.node, frozenset()) | {step.node}
-    return evidence.target in parts and step.before.get("ip.dst") == evidence.address
+    return (
+        evidence.target in _parts(step, evidence) and step.before.get("ip.dst") == evidence.address
+    )
+
+
+def _parts(step: Step, evidence: ProbeEvidence) -> frozenset[str]:
+    return evidence.lab.parts.get(step.node, frozenset()) | {step.node}

@@ -412,3 +412,20 @@ def test_commands_on_files_load_nothing_of_linux_and_nothing_heavy():
 
 def test_version(netlab):
     assert netlab("--version").stdout.startswith("netlab, version ")
+
+
+def test_ctrl_c_that_a_library_has_wrapped_is_no_fault_in_netlab():
+    """As pydantic's core does with a signal that comes while it builds a model."""
+    script = (
+        "import os, signal, sys; from netlab import cli; from netlab.cli import ctrl_c\n"
+        "signal.signal(signal.SIGINT, ctrl_c.interrupt)\n"
+        "def build(*_, **__):\n"
+        "    try: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt: raise ValueError('no schema') from None\n"
+        "cli.netlab.main = build\n"
+        "sys.exit(cli.run(['list']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
+    assert (done.returncode, done.stderr) == (130, "netlab: interrupted\n")
