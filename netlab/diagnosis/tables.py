@@ -480,7 +480,7 @@ class LabTables:
         return self._translated(step.node).get(flow, flow)
 
     def _translated(self, node: str) -> Mapping[Flow, Flow]:
-        """Return the flows that a node's table of connections has, as they are when it has translated them."""
+        """Return the flows in a node's table of connections, each as it is once translated."""
         if node not in self._translations:
             translations: dict[Flow, Flow] = {}
             present: Sequence[Connection] = self.of(node, KernelTable.CONNECTIONS)

@@ -34,7 +34,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netlab.lazy import submodule
-from netlab.scenario import mode
+from netlab.scenario import causes, mode
 
 if TYPE_CHECKING:
     from netlab.lab.attaching import attach
@@ -189,3 +189,12 @@ def _modes() -> Iterable[mode.Mode]:
 
 
 mode.known_by(_modes)
+
+
+def _causes() -> Iterable[str]:
+    from netlab.diagnosis.cause import Cause
+
+    return Cause
+
+
+causes.known_by(_causes)

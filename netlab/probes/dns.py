@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 
 from netlab.diagnosis.cause import DNS_WORDS
 from netlab.errors import UsageError
@@ -15,6 +16,7 @@ from netlab.packets import layers
 from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields, dns_name
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import DnsAnswer
 from netlab.probes.base import Ends, Probe
 
 _PORT = 53
@@ -63,6 +65,7 @@ class DnsProbe(Probe):
         self.asked = self.name.lower()
         self.refused = False
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.bind(self.socket)
         self.socket.connect_ex((ends.to, _PORT))
 
     @property
@@ -129,3 +132,25 @@ class DnsProbe(Probe):
                     answer = DNS_WORDS.get(fields["dns.code"], f"error {fields['dns.code']}")
                 answers.setdefault(frame.packet.key, f"{server} answers: {answer}")
         return list(answers.values())[::-1]
+
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> DnsAnswer | None:
+        replies = [
+            frame
+            for frame in frames
+            if frame.packet
+            and frame.packet.part is Part.REPLY
+            and frame.sighting.namespace == self.ends.source
+            and not frame.sighting.outgoing
+        ]
+        if not replies:
+            return None
+        fields = replies[-1].fields
+        words = fields.get("dns.answer", "").replace(",", " ").split()
+        server = names.get(fields["ip.src"], fields["ip.src"])
+        return DnsAnswer(server, tuple(filter(_is_address, words)))
+
+
+def _is_address(word: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(word))
+    return False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from netlab import probes
+from netlab import probe_kinds
 from netlab.errors import UsageError
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import NamespacePool
@@ -23,12 +24,13 @@ from netlab.trace.model import TraceRequest
 if TYPE_CHECKING:
     from netlab.kernel.state.owners import Owners
     from netlab.lab.labs import Lab
+    from netlab.scenario.expectation import Expectation
     from netlab.scenario.topology import Adapter, Node
 
 
 def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> TraceRequest:
     """Return the probe that is meant. Raises UsageError with what there is to choose from."""
-    kind = probes.check(by)
+    kind = probe_kinds.check(by)
     current = owners(lab)
     node = targets.node(lab, source)
     if kind == "dhcp":
@@ -49,6 +51,28 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     machine = end if end in lab.topology.nodes and is_there(lab, end) else ""
     ends = _ends(lab, node, machine, address, adapter, current, wait)
     return TraceRequest(node.name, end, ends, by, named=not targets.is_address(target))
+
+
+_BY_INTERFACE = ("arp", "mtu")
+"""Kinds of probes that name the interface by which they leave."""
+
+
+def of_pair(
+    lab: Lab, expectation: Expectation, bind: str, address: str, current: Owners
+) -> TraceRequest:
+    """Return the probe of an expectation to an address, from the address `bind` (empty: as the kernel
+    chooses); an empty address: to everybody, or to the source's name server. Raises UsageError."""
+    source, by = expectation.source.node, expectation.by
+    if by == "dhcp":
+        return _dhcp_request(lab, expectation.to, current)
+    if not address:
+        return request(lab, source.name, None, by, 0.0)
+    target, adapter = expectation.target.node.name, expectation.source.adapter or source.primary
+    if by.startswith(_BY_INTERFACE) and not expectation.source.adapter:
+        adapter = _adapter_towards(lab, source, address)
+    machine = target if is_there(lab, target) else ""
+    ends = replace(_ends(lab, source, machine, address, adapter, current), bind=bind)
+    return TraceRequest(source.name, target, ends, by)
 
 
 def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:

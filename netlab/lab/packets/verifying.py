@@ -6,20 +6,26 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from netlab.kernel.host.doctor import require_root
+from netlab.kernel.process import services
 from netlab.kernel.resources.observe import addresses
+from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
 from netlab.lab.packets.network_map import addresses_lost, steady
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.scenario.expectation import selected, witnesses
 from netlab.scenario.model import Family
-from netlab.verify.matrix import MatrixInput, measure
+from netlab.verify.inputs import MatrixInput
+from netlab.verify.matrix import measure
 
 if TYPE_CHECKING:
     from netlab.diagnosis.journey import NetworkMap
+    from netlab.kernel.state.owners import Owners
     from netlab.lab.labs import Lab
     from netlab.scenario.expectation import Expectation
-    from netlab.verify.matrix import AdapterAddresses, Result
+    from netlab.trace.model import TraceRequest
+    from netlab.verify.inputs import AdapterAddresses
+    from netlab.verify.matrix import Result
 
 
 def verify(
@@ -43,17 +49,35 @@ def verify(
         inputs = MatrixInput(
             lab.topology.endpoints,
             *_namespaces_and_addresses(lab, network_map),
+            network_map,
+            _requests(lab),
+            services.dhcp_complaints(RunDirectory(lab.name)),
             frozenset(network_map.gone),
         )
         results = measure(
             [*chosen, *controls],
             inputs,
             progress or (lambda done: None),
-            None if replies_only else network_map,
+            replies_only,
             interruption,
         )
     unasked = {id(control) for control in controls}
     return [result for result in results if id(result.expectation) not in unasked]
+
+
+def _requests(lab: Lab) -> Callable[[Expectation, str, str], TraceRequest]:
+    """Return the function that makes the probe of an expectation, by the lab as it is now."""
+    current: list[Owners] = []
+
+    def request(expectation: Expectation, source: str, target: str) -> TraceRequest:
+        from netlab.lab.packets.address_owners import owners  # Pings do without.
+        from netlab.lab.packets.trace_requests import of_pair
+
+        if not current:
+            current.append(owners(lab))
+        return of_pair(lab, expectation, source, target, current[0])
+
+    return request
 
 
 def pairs(lab: Lab, sources: Sequence[str], targets: Sequence[str]) -> tuple[Expectation, ...]:

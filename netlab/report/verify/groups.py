@@ -18,7 +18,9 @@ from netlab.frozen import frozen
 from netlab.messages import N_, Message
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
-from netlab.verify.matrix import Result, compare
+from netlab.verify.demands import sender, verdict
+from netlab.verify.demands.measured import Measured
+from netlab.verify.matrix import Result
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)((?:@.*)?)")
 """A name that may be one of a range: the text before the number, the number, and the adapter."""
@@ -46,6 +48,10 @@ class PairGroup:
     @property
     def over(self) -> Family:
         return self.results[0].expectation.over
+
+    @property
+    def by(self) -> str:
+        return self.results[0].expectation.by
 
     @property
     def what(self) -> str:
@@ -158,7 +164,8 @@ def _alike(
 def _kind(result: Result) -> tuple[object, ...]:
     """Return the key that is the same for all pairs of a group."""
     outcome, expectation = result.outcome, result.expectation
-    return (expectation.over, _in_common(result), _evidence(result) if outcome.cause else "")
+    evidence = _evidence(result) if outcome.cause else ""
+    return (expectation.by, expectation.over, _in_common(result), evidence)
 
 
 def _evidence(result: Result) -> str:
@@ -179,10 +186,13 @@ def _in_common(result: Result, node: str = "") -> str:
     `node`: where all pairs ended, if that is one node.
     """
     outcome, expectation = result.outcome, result.expectation
+    measured = Measured(outcome, result.allowed_sources)
+    if not (verdict.unmet(expectation, measured) or sender.unmet(expectation, measured)):
+        return result.failure or ""  # It is a demand of its own that is not met.
     if outcome.verdict is not Verdict.ANSWERED:
         why = _why_in_common(result, node)
         if expectation.reachable or outcome.verdict is Verdict.UNKNOWN:
-            return compare(expectation.reachable, (), replace(outcome, why=why)) or ""
+            return verdict.compare(expectation.verdict, replace(outcome, why=why)) or ""
         return Message("expected blocked, but it arrived: {why}", why=why)
     observed = _observed_sender(result)
     if not expectation.reachable:

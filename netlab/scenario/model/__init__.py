@@ -10,7 +10,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from netlab.scenario.model.common import Proxy
-from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
+from netlab.scenario.model.expectations import (
+    ANY,
+    ICMP,
+    IPERF3,
+    BandwidthExpected,
+    DhcpExpected,
+    DnsExpected,
+    Expectations,
+    Expected,
+    HttpExpected,
+    LossExpected,
+    Rule,
+    is_pattern,
+)
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
@@ -33,9 +46,15 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
+    "ANY",
     "AUTOMATIC",
+    "ICMP",
+    "IPERF3",
     "MAPPINGS",
+    "BandwidthExpected",
     "Dhcp",
+    "DhcpExpected",
+    "DnsExpected",
     "Expectations",
     "Family",
     "Forwards",
@@ -44,10 +63,12 @@ __all__ = [
     "HostAdapter",
     "HostAdapterState",
     "HostNic",
+    "HttpExpected",
     "Internet",
     "Lan",
     "LanDhcp",
     "Listen",
+    "LossExpected",
     "MovedOrCopied",
     "Nat",
     "Nic",
@@ -101,6 +122,7 @@ class Scenario:
 MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+    *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),
 )
 """All kinds of mappings that a file has."""
 
