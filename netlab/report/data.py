@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netlab.report.topology.graph import Graph
     from netlab.show import View
     from netlab.trace.model import Trace
+    from netlab.verify.details import Details
     from netlab.verify.matrix import Result
 
 
@@ -383,7 +384,9 @@ def _cell(result: Result) -> dict[str, Any]:
         "to": expectation.target.name,
         "to_address": result.address,
         "over": expectation.over.value,
-        "expected": "reachable" if expectation.reachable else "blocked",
+        "by": expectation.by,
+        "rule": expectation.number,
+        "expected": expectation.verdict,
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
@@ -391,6 +394,17 @@ def _cell(result: Result) -> dict[str, Any]:
         "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
+        **_details(result.details),
         "passed": result.passed,
         "failure": result.failure,
+    }
+
+
+def _details(details: Details) -> dict[str, Any]:
+    """Return what was seen of a probe beyond its end, as far as its kind has it."""
+    return {
+        "passed_by": sorted(details.passed) if details.passed is not None else None,
+        "answered_by": details.answered_by or None,
+        "answer": asdict(details.answer) if details.answer else None,
+        "throughput": asdict(details.throughput) if details.throughput else None,
     }

@@ -21,6 +21,8 @@ from netlab.suggest import instead
 
 EVERYBODY = "everybody"
 """The target of a probe that goes to no machine in particular."""
+WHATEVER = "whatever"
+"""Nothing is expected."""
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
 
 
@@ -40,7 +42,7 @@ class Expectation:
     source: Endpoint
     target: Endpoint
     verdict: str
-    """`reachable`, `blocked`, or one of the three verdicts, as in a rule."""
+    """`reachable`, `blocked`, or one of the three verdicts, as in a rule; or WHATEVER."""
     to: Adapter
     """The target's adapter that is probed."""
     seen_as: Endpoint | None = None
@@ -132,12 +134,21 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
 
 
 def selected(
-    expectations: Sequence[Expectation], sources: Sequence[str], targets: Sequence[str]
+    expectations: Sequence[Expectation],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    kinds: Sequence[str] = (),
 ) -> tuple[Expectation, ...]:
-    """Return the expectations between endpoints that patterns name, as in rules; no patterns: all.
+    """Return the expectations between endpoints that patterns name, as in rules, by these kinds of probes; no
+    patterns, no kinds: all.
 
-    Raises UsageError for a pattern that names no endpoint, and if no pair is left.
+    Raises UsageError for a pattern that names no endpoint, a kind that no rule has, and if no pair is left.
     """
+    existing = dict.fromkeys(expectation.by for expectation in expectations)
+    known = [*existing, *(by.partition(":")[0] for by in existing)]
+    for kind in kinds:
+        if kind not in known:
+            raise UsageError(f"no rule of the scenario is by '{kind}'", instead(kind, existing))
     source_names = _named_by(sources, (expectation.source for expectation in expectations))
     target_names = _named_by(targets, (expectation.target for expectation in expectations))
     matches = tuple(
@@ -219,7 +230,7 @@ def problems(topology: Topology) -> Iterator[PathProblem]:
     uncovered = [
         (plane, of_source) for plane, of_source in pairs if plane.is_whole and of_source.undecided
     ]
-    if rules.default is None and uncovered:
+    if rules.default is None and not rules.say_nothing and uncovered:
         yield _uncovered(uncovered)
 
 
@@ -492,7 +503,7 @@ def _expectation(
     number: int | None,
 ) -> Expectation:
     rule = None if number is None else expect.rules[number]
-    verdict = rule.verdict if rule else expect.default or "blocked"
+    verdict = rule.verdict if rule else expect.default or WHATEVER
     written = rule.seen_as if rule else None
     seen_as = endpoints[written] if written and written != ANY else None
     if verdict == "reachable" and not written:

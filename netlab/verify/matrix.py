@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.absence import cannot_send
@@ -84,6 +84,20 @@ def measure(
             to = probe.to if isinstance(probe, PairProbe) else None
             measured[id(expectation)] = addresses.result(expectation, outcome, details, to)
     return [measured[id(expectation)] for expectation in expectations]
+
+
+def with_cause(result: Result) -> Result:
+    """Return a result that is as expected only if its rule says why the pair is blocked."""
+    expectation, outcome = result.expectation, result.outcome
+    says_why = expectation.rule and expectation.rule.because
+    if result.failure or says_why or outcome.verdict not in (Verdict.DROPPED, Verdict.REFUSED):
+        return result
+    failure = Message(
+        "blocked, and no rule says why (`because: {cause}`): {why}",
+        cause=outcome.cause or "unknown",
+        why=outcome.why,
+    )
+    return replace(result, failure=failure)
 
 
 def _is_ping(expectation: Expectation) -> bool:

@@ -46,12 +46,16 @@ class Measured:
 
 
 def measure(
-    output: Output, running: lab.Lab, pairs: Sequence[Expectation], replies_only: bool = False
+    output: Output,
+    running: lab.Lab,
+    pairs: Sequence[Expectation],
+    replies_only: bool = False,
+    strict: bool = False,
 ) -> Measured:
     """Verify a lab under a progress bar."""
     started = time.monotonic()
     with output.measuring(running, len(pairs)) as progress:
-        results = tuple(lab.verify(running, progress, replies_only, pairs))
+        results = tuple(lab.verify(running, progress, replies_only, pairs, strict))
     return Measured(running, results, time.monotonic() - started)
 
 

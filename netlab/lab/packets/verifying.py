@@ -16,7 +16,7 @@ from netlab.plan import names
 from netlab.scenario.expectation import selected, witnesses
 from netlab.scenario.model import Family
 from netlab.verify.inputs import MatrixInput
-from netlab.verify.matrix import measure
+from netlab.verify.matrix import measure, with_cause
 
 if TYPE_CHECKING:
     from netlab.diagnosis.journey import NetworkMap
@@ -33,13 +33,15 @@ def verify(
     progress: Callable[[int], None] | None = None,
     replies_only: bool = False,
     expectations: Sequence[Expectation] | None = None,
+    strict: bool = False,
 ) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
     Every packet is followed, so that one that was not answered is told with where and why it
     was dropped; with `replies_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured. `expectations` are those of
-    `lab.expectations` that are measured (see `pairs`); None: all. Raises NeedsRoot, KernelError,
+    `lab.expectations` that are measured (see `pairs`); None: all. If `strict`, a blocked pair is as expected
+    only if a rule says why. Raises NeedsRoot, KernelError,
     Interrupted.
     """
     require_root()
@@ -62,7 +64,8 @@ def verify(
             interruption,
         )
     unasked = {id(control) for control in controls}
-    return [result for result in results if id(result.expectation) not in unasked]
+    asked = [result for result in results if id(result.expectation) not in unasked]
+    return [with_cause(result) for result in asked] if strict else asked
 
 
 def _requests(lab: Lab) -> Callable[[Expectation, str, str], TraceRequest]:
@@ -80,12 +83,16 @@ def _requests(lab: Lab) -> Callable[[Expectation, str, str], TraceRequest]:
     return request
 
 
-def pairs(lab: Lab, sources: Sequence[str], targets: Sequence[str]) -> tuple[Expectation, ...]:
-    """Return the lab's expectations that are named on both sides, as in its rules: `vm1`, `vm*`, `host@lan`.
+def pairs(
+    lab: Lab, sources: Sequence[str], targets: Sequence[str], kinds: Sequence[str] = ()
+) -> tuple[Expectation, ...]:
+    """Return the lab's expectations that are named on both sides, as in its rules: `vm1`, `vm*`, `host@lan`;
+    by these kinds of probes: `tcp`, `tcp:80`.
 
-    No names: all. Raises UsageError for what names none of the matrix, or only pairs of a node with itself.
+    No names, no kinds: all. Raises UsageError for what names none of the matrix, or only pairs of a node with
+    itself.
     """
-    return selected(lab.expectations, sources, targets)
+    return selected(lab.expectations, sources, targets, kinds)
 
 
 def _namespaces_and_addresses(

@@ -72,26 +72,30 @@ class PairGroup:
     @cached_property
     def blocks(self) -> tuple[PairBlock, ...]:
         """The pairs in as few blocks as is easily found, the largest first."""
-        targets: dict[str, set[str]] = defaultdict(set)
-        endpoints: dict[str, set[str]] = defaultdict(set)
-        nodes: dict[str, str] = {}
-        for result in self.results:
-            source, target = result.expectation.source, result.expectation.target
-            for end in (source, target):
-                endpoints[end.node.name].add(end.name)
-            targets[source.name].add(target.name)
-            nodes[source.name] = source.node.name
-        blocks = [
-            PairBlock(
-                tuple(sorted(sources, key=natural)),
-                tuple(sorted(to, key=natural)),
-                sum(len(targets[source]) for source in sources),
-            )
-            for to, sources in _alike(
-                targets, {name: endpoints[node] for name, node in nodes.items()}
-            )
-        ]
-        return tuple(sorted(blocks, key=lambda block: (-block.pairs, natural(block.sources[0]))))
+        return blocks_of(self.results)
+
+
+def blocks_of(results: Iterable[Result]) -> tuple[PairBlock, ...]:
+    """Return pairs in as few blocks as is easily found, the largest first."""
+    targets: dict[str, set[str]] = defaultdict(set)
+    endpoints: dict[str, set[str]] = defaultdict(set)
+    nodes: dict[str, str] = {}
+    for result in results:
+        source, target = result.expectation.source, result.expectation.target
+        for end in (source, target):
+            endpoints[end.node.name].add(end.name)
+        targets[source.name].add(target.name)
+        nodes[source.name] = source.node.name
+    own = {name: endpoints[node] for name, node in nodes.items()}
+    blocks = [
+        PairBlock(
+            tuple(sorted(sources, key=natural)),
+            tuple(sorted(to, key=natural)),
+            sum(len(targets[source]) for source in sources),
+        )
+        for to, sources in _alike(targets, own)
+    ]
+    return tuple(sorted(blocks, key=lambda block: (-block.pairs, natural(block.sources[0]))))
 
 
 def groups(results: Iterable[Result]) -> list[PairGroup]:

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
-from netlab.scenario.model import Family
+from netlab.scenario.model import ICMP, Family
 from netlab.verify.matrix import Result
 from netlab.visible import visible
 
@@ -53,9 +53,10 @@ def _suite(suite: Suite) -> Xml.Element:
 
 def _case(lab: str, result: Result) -> Xml.Element:
     expectation = result.expectation
-    expected = "reachable" if expectation.reachable else "blocked"
     over = " over IPv6" * (expectation.over is Family.IPV6)
-    name = f"{expectation.source.name} → {expectation.target.name}{over}: {expected}"
+    by = "" if expectation.by == ICMP else f" by {expectation.by}"
+    pair = f"{expectation.source.name} → {expectation.target.name}"
+    name = f"{pair}{over}{by}: {expectation.verdict}"
     case = Xml.Element("testcase", classname=f"netlab.{lab}", name=name)
     if result.failure:
         kind = "error" if _is_error(result) else "failure"

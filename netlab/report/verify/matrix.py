@@ -15,6 +15,7 @@ from netlab.messages import ENGLISH, N_, render, translator
 from netlab.report.styled import Styled
 from netlab.report.table import Table, listing, paragraph
 from netlab.report.verify.groups import PairBlock, PairGroup, groups, shortened
+from netlab.scenario.expectation import WHATEVER
 from netlab.scenario.model import ICMP, Family
 from netlab.scenario.topology import natural
 from netlab.verify.matrix import Result
@@ -55,6 +56,13 @@ class Matrix:
         yield from _Failures(groups(self.results), width, self.language).lines()
         passed = sum(result.passed for result in self.results)
         style = "green" if passed == len(self.results) else "red"
+        if all(result.expectation.verdict == WHATEVER for result in self.results):
+            text = self.gettext(
+                "{reached} of {count} pairs are reached; the scenario expects nothing"
+            )
+            reached = sum(r.outcome.verdict is Verdict.ANSWERED for r in self.results)
+            yield Text(text.format(reached=reached, count=len(self.results)))
+            return
         text = self.gettext("{passed} of {count} pairs are as expected")
         yield Text(text.format(passed=passed, count=len(self.results)), style)
 

@@ -106,7 +106,10 @@ class Scenario:
         default={}, description="LAN segments: name, and {} or the subnet of static addresses."
     )
     vms: dict[NodeName, Vm]
-    expect: Expected
+    expect: Expected = key(
+        default=Expectations(),
+        description="What must be true of it: who reaches whom, and facts. Left out: `verify` shows what is.",
+    )
 
     @property
     def cards(self) -> list[str]:

@@ -220,6 +220,11 @@ class Expectations:
     )
     rules: list[Rule] = key(default=[], description="The first rule that names a pair decides it.")
 
+    @property
+    def say_nothing(self) -> bool:
+        """True if nothing is expected of any pair."""
+        return self.default is None and not self.rules
+
 
 def _with_few_patterns(expect: Expectations) -> Expectations:
     sides = (side for rule in expect.rules for side in (rule.source, rule.target))
