@@ -97,14 +97,14 @@ class Probe(ABC):
 
     @property
     def key(self) -> object:
-        """What its request carries and no other probe's of its kind does; see `key_of`."""
+        """What its packets carry, and no other probe's of its kind do; see `keys_of`."""
         return self.token
 
     @staticmethod
-    def key_of(fields: Fields, data: bytes) -> object:
-        """Return the key of the probe of this kind whose request a frame may be: where many are under way, it
-        is not compared with each of them."""
-        return payload(data)[:TOKEN_BYTES]
+    def keys_of(fields: Fields, data: bytes) -> tuple[object, ...]:
+        """Return what may be the key of the probe of this kind whose packet a frame is: where many are under
+        way, it is not compared with each of them. None of them: it may be any probe's."""
+        return (payload(data)[:TOKEN_BYTES],)
 
     @property
     def connection(self) -> ProbeConnection | None:

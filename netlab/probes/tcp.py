@@ -76,8 +76,9 @@ class TcpProbe(Probe):
         return self._first // _SPAN
 
     @staticmethod
-    def key_of(fields: Fields, data: bytes) -> object:
-        return int(fields["tcp.seq"]) // _SPAN if "tcp.seq" in fields else None
+    def keys_of(fields: Fields, data: bytes) -> tuple[object, ...]:
+        names = (name for name in ("tcp.seq", "tcp.ack") if name in fields)
+        return tuple(int(fields[name]) // _SPAN for name in names)
 
     @property
     def matches(self) -> tuple[str, ...]:

@@ -154,7 +154,9 @@ def selected(
     matches = tuple(
         expectation
         for expectation in expectations
-        if expectation.source.name in source_names and expectation.target.name in target_names
+        if expectation.source.name in source_names
+        and expectation.target.name in target_names
+        and (not kinds or not {expectation.by, expectation.by.partition(":")[0]}.isdisjoint(kinds))
     )
     if not matches:
         named = f"from {', '.join(sources) or 'all'} to {', '.join(targets) or 'all'}"

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 
 from netlab.diagnosis.verdict import Outcome, Verdict
+from netlab.kernel.closing import close_together
 from netlab.kernel.namespaces import netns
 from netlab.kernel.signals import Interruption
 from netlab.messages import Message
 from netlab.packets import filters
 from netlab.packets.frame import decode
+from netlab.packets.icmp_socket import NOTHING, attach
 from netlab.packets.packet import Part
 from netlab.packets.tap import Tap
 from netlab.probes import probe as probe_by
@@ -39,9 +41,16 @@ def answered(requests: Sequence[TraceRequest], interruption: Interruption) -> di
     Raises Interrupted.
     """
     outcomes: dict[int, Outcome] = {}
-    for wave in _waves(requests):
-        interruption.check()
-        outcomes |= _called({number: requests[number] for number in wave}, interruption)
+    targets = {request.ends.target for request in requests if request.ends.target}
+    taps: list[Tap] = []
+    try:
+        for target in sorted(filter(netns.is_there, targets)):
+            taps.append(Tap(target, but=(), program=NOTHING))
+        for wave in _waves(requests):
+            interruption.check()
+            outcomes |= _called({number: requests[number] for number in wave}, taps, interruption)
+    finally:
+        close_together(taps)
     return outcomes
 
 
@@ -59,20 +68,18 @@ def _waves(requests: Sequence[TraceRequest]) -> Iterator[list[int]]:
             yield ordered[first : first + _AT_ONCE]
 
 
-def _called(requests: dict[int, TraceRequest], interruption: Interruption) -> dict[int, Outcome]:
+def _called(
+    requests: dict[int, TraceRequest], taps: Sequence[Tap], interruption: Interruption
+) -> dict[int, Outcome]:
     with ExitStack() as stack:
         probes: dict[int, Probe] = {}
         for number, request in requests.items():
             probe = probe_by(request.by, request.ends)
             probes[number] = stack.enter_context(closing(probe))
-        program = filters.probe_filter(
-            filters.common([probe.pattern for probe in probes.values()]), questions=False
-        )
-        targets = {request.ends.target for request in requests.values() if request.ends.target}
-        taps = [
-            stack.enter_context(closing(Tap(target, but=(), program=program)))
-            for target in sorted(filter(netns.is_there, targets))
-        ]
+        pattern = filters.common([probe.pattern for probe in probes.values()])
+        program = filters.probe_filter(pattern, questions=False)
+        for tap in taps:
+            attach(tap.socket, program)
         seen = _Arrivals(probes)
         _send(probes)
         _await(probes, taps, seen, interruption)
@@ -127,7 +134,7 @@ class _Arrivals:
         """Number of a call to the address."""
         self._probes = probes
         self._numbers = {probe.key: number for number, probe in probes.items()}
-        self._key_of = next(iter(probes.values())).key_of
+        self._keys_of = next(iter(probes.values())).keys_of
 
     def read(self, tap: Tap) -> bool:
         """Take in what a target has seen; return whether there is news."""
@@ -136,7 +143,8 @@ class _Arrivals:
             if sighting.outgoing or sighting.foreign:
                 continue
             fields = decode(sighting.data, sighting.length)
-            number = self._numbers.get(self._key_of(fields, sighting.data))
+            keys = self._keys_of(fields, sighting.data)
+            number = next((self._numbers[key] for key in keys if key in self._numbers), None)
             if number is None or self._probes[number].ends.target != tap.namespace:
                 continue
             packet = self._probes[number].packet(fields, sighting.data)

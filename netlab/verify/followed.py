@@ -9,6 +9,7 @@ from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.journey import NetworkMap, Step
 from netlab.diagnosis.verdict import Outcome, Verdict
+from netlab.kernel.host.overload import OverloadMonitor
 from netlab.kernel.signals import Interruption
 from netlab.messages import Message
 from netlab.packets.packet import Part
@@ -35,11 +36,13 @@ def followed(
     how many more are done. Raises as `traces` does."""
     ended: dict[int, tuple[Outcome, Details]] = {}
     for numbers in _batches(requests):
+        overload = OverloadMonitor()
         batch = traces(
             netmap, [requests[n] for n in numbers], interruption, dhcp_complaints, told=False
         )
+        shortage = overload.since()
         ended |= {
-            n: (_outcome(trace, netmap), _details(trace, netmap))
+            n: (_outcome(trace, netmap, shortage), _details(trace, netmap))
             for n, trace in zip(numbers, batch, strict=True)
         }
         progress(len(numbers))
@@ -59,13 +62,16 @@ def _batches(requests: Sequence[TraceRequest]) -> Iterator[list[int]]:
             yield numbers[first : first + _AT_ONCE]
 
 
-def _outcome(trace: Trace, netmap: NetworkMap) -> Outcome:
+def _outcome(trace: Trace, netmap: NetworkMap, shortage: str) -> Outcome:
+    """Return a probe's outcome; silence is the result of a `shortage`, in words."""
     diagnosis = trace.diagnosis
     arrived = _arrived(trace, netmap)
     seen_as = arrived.before.get("ip.src") if arrived else None
     if diagnosis.verdict is Verdict.ANSWERED:
         why = Message("answered; the target saw {address}", address=seen_as or "–")
         return Outcome(diagnosis.verdict, why, seen_as, arrived=True)
+    if shortage:
+        return Outcome(Verdict.UNKNOWN, shortage)
     return Outcome(
         diagnosis.verdict,
         phrases.where_and_why(diagnosis),

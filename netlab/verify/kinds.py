@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.errors import KernelError, Missing, UsageError
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.process import iperf3
 from netlab.kernel.signals import Interruption
 from netlab.scenario.expectation import Expectation
@@ -16,6 +17,10 @@ from netlab.verify.batches import PairProbe
 from netlab.verify.details import NO_DETAILS, Details, Throughput
 from netlab.verify.followed import followed
 from netlab.verify.inputs import MatrixInput
+from netlab.verify.room import NeighbourRoom
+
+_AT_ONCE = 512
+"""Probes of a batch."""
 
 Ending = tuple[Outcome, Details]
 
@@ -39,16 +44,39 @@ def measure_kinds(
             requests[number] = inputs.request(expectation, probe.bind or "", probe.to)
         except UsageError as error:
             ended[number] = Outcome(Verdict.UNKNOWN, error.what), NO_DETAILS
-    quick = [n for n in requests if _is_quick(planned[n][0], requests[n])]
-    answered = calls.answered([requests[n] for n in quick], interruption)
-    ended |= {quick[index]: (outcome, NO_DETAILS) for index, outcome in answered.items()}
-    progress(len(answered))
-    left = [number for number in requests if number not in ended]
-    endings = followed(
-        [requests[n] for n in left], inputs.netmap, interruption, inputs.dhcp_complaints, progress
-    )
-    ended |= zip(left, endings, strict=True)
+    ended |= _sent(planned, requests, inputs, interruption, progress)
     return [ended[number] for number in range(len(planned))]
+
+
+def _sent(
+    planned: Sequence[tuple[Expectation, PairProbe]],
+    requests: Mapping[int, TraceRequest],
+    inputs: MatrixInput,
+    interruption: Interruption,
+    progress: Callable[[int], None],
+) -> dict[int, Ending]:
+    """Return what became of the probes of these requests: in batches, for which neighbours have room."""
+    numbers, ended = [*requests], dict[int, Ending]()
+    namespaces = [*inputs.netmap.nodes]
+    with NamespacePool(len(namespaces)) as pool:
+        probes = [planned[number][1] for number in numbers]
+        with NeighbourRoom(probes, namespaces, pool) as room:
+            for forward, reverse in room.batches(_AT_ONCE):
+                chosen = [numbers[index] for index in (*forward, *reverse)]
+                quick = [n for n in chosen if _is_quick(planned[n][0], requests[n])]
+                answered = calls.answered([requests[n] for n in quick], interruption)
+                ended |= {quick[at]: (outcome, NO_DETAILS) for at, outcome in answered.items()}
+                progress(len(answered))
+                left = [number for number in chosen if number not in ended]
+                endings = followed(
+                    [requests[n] for n in left],
+                    inputs.netmap,
+                    interruption,
+                    inputs.dhcp_complaints,
+                    progress,
+                )
+                ended |= zip(left, endings, strict=True)
+    return ended
 
 
 def _is_quick(expectation: Expectation, request: TraceRequest) -> bool:
