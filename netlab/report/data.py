@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from netlab.report.topology.graph import Graph
     from netlab.show import View
     from netlab.trace.model import Trace
+    from netlab.verify.facts.checked import FactResult
     from netlab.verify.matrix import Result
 
 
@@ -349,14 +350,20 @@ def graph(drawn: Graph) -> dict[str, Any]:
     }
 
 
-def matrix(lab: Lab, results: Sequence[Result], missing: Sequence[Unleased] = ()) -> dict[str, Any]:
-    """Return every cell of a measured matrix."""
+def matrix(
+    lab: Lab,
+    results: Sequence[Result],
+    missing: Sequence[Unleased] = (),
+    measured_facts: Sequence[FactResult] = (),
+) -> dict[str, Any]:
+    """Return every cell of a measured matrix, and every fact of a machine that was measured."""
     return {
         "lab": lab.name,
         "scenario": lab.source.name,
         "passed": sum(result.passed for result in results),
         "failed": sum(not result.passed for result in results),
         "cells": [_cell(result) for result in results],
+        "facts": [_fact(result) for result in measured_facts],
         **unleased(missing),
     }
 
@@ -391,6 +398,21 @@ def _cell(result: Result) -> dict[str, Any]:
         "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
+        "passed": result.passed,
+        "failure": result.failure,
+    }
+
+
+def _fact(result: FactResult) -> dict[str, Any]:
+    expectation, fact = result.expectation, result.expectation.fact
+    return {
+        "rule": expectation.index,
+        "on": expectation.endpoint.name,
+        "kind": fact.kind,
+        "fact": fact.text,
+        "expected": fact.holds,
+        "holds": result.finding.holds,
+        "actual": result.finding.actual,
         "passed": result.passed,
         "failure": result.failure,
     }

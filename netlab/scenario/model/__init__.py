@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from netlab.scenario.model.common import Proxy
 from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
+from netlab.scenario.model.facts import Fact, LeaseFact, NeighbourFact, RouteFact
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
@@ -37,6 +38,7 @@ __all__ = [
     "MAPPINGS",
     "Dhcp",
     "Expectations",
+    "Fact",
     "Family",
     "Forwards",
     "FurtherLan",
@@ -47,12 +49,15 @@ __all__ = [
     "Internet",
     "Lan",
     "LanDhcp",
+    "LeaseFact",
     "Listen",
     "MovedOrCopied",
     "Nat",
+    "NeighbourFact",
     "Nic",
     "Peer",
     "Proxy",
+    "RouteFact",
     "Rule",
     "Scenario",
     "Segment",
@@ -101,6 +106,7 @@ class Scenario:
 MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+    *(Fact, LeaseFact, RouteFact, NeighbourFact),
 )
 """All kinds of mappings that a file has."""
 

@@ -1,0 +1,100 @@
+"""`lease`: what a DHCP client has been given, as it has written it down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_interface
+
+from netlab.messages import Message
+from netlab.scenario.addresses.span import span
+from netlab.scenario.expectation import Endpoint
+from netlab.scenario.model import LeaseFact
+from netlab.scenario.model.facts import NONE
+from netlab.scenario.topology import Adapter
+from netlab.verify.facts.finding import Finding, any_of
+from netlab.verify.facts.lab_state import ClientLease, LabState, adapters
+
+
+def judge(expected: LeaseFact | str, endpoint: Endpoint, state: LabState) -> Finding:
+    """Find out whether an adapter of the endpoint has such a lease; `none`: whether none has any."""
+    clients = [adapter for adapter in adapters(endpoint) if adapter.by_dhcp]
+    if not clients:
+        text = Message("{node} asks no DHCP server: its addresses are static", node=endpoint.name)
+        return Finding(expected == NONE, text)
+    wanted = expected if isinstance(expected, LeaseFact) else LeaseFact()
+    finding = any_of([_of_adapter(wanted, adapter, state) for adapter in clients])
+    if expected == NONE and finding.holds is not None:
+        return Finding(not finding.holds, finding.actual)
+    return finding
+
+
+def _of_adapter(expected: LeaseFact, adapter: Adapter, state: LabState) -> Finding:
+    lease = state.lease(adapter)
+    if not lease.is_readable:
+        return Finding(None, Message("the lease of {node} cannot be read", node=adapter.name))
+    if not lease.values:
+        return _without_lease(adapter, lease)
+    ends = int(lease.values["obtained"]) + int(lease.values["seconds"])
+    if ends < time.time() and not lease.runs:
+        text = Message(
+            "the lease of {node} has run out, and its client has ended", node=adapter.name
+        )
+        return Finding(False, text)
+    for option, shown, is_met in _compared(expected, lease, state):
+        if not is_met:
+            text = Message(
+                "the lease of {node} has {option}: {value}",
+                node=adapter.name,
+                option=option,
+                value=shown or NONE,
+            )
+            return Finding(False, text)
+    text = Message(
+        "{node} has a lease of {address} by {server}",
+        node=adapter.name,
+        address=lease.values["address"],
+        server=_named(lease.values.get("server", ""), state) or "?",
+    )
+    return Finding(True, text)
+
+
+def _without_lease(adapter: Adapter, lease: ClientLease) -> Finding:
+    """Tell a client that was answered by nobody from one whose answer may still come."""
+    if adapter.asks and lease.runs and not lease.asked_in_vain:
+        return Finding(
+            None, Message("the DHCP client of {node} is still asking", node=adapter.name)
+        )
+    if adapter.in_vain:
+        text = Message("{node} has no lease: {why}", node=adapter.name, why=adapter.in_vain.why)
+        return Finding(False, text)
+    return Finding(False, Message("{node} has no lease", node=adapter.name))
+
+
+def _compared(
+    expected: LeaseFact, lease: ClientLease, state: LabState
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield each option that is expected: its name, its value, and whether that is right."""
+    values = lease.values
+    if expected.address:
+        address = values["address"]
+        yield "address", address, ip_interface(address) in span(expected.address)
+    for option in ("server", "router", "dns"):
+        if word := getattr(expected, option):
+            first = next(iter(values.get(option, "").split()), "")
+            yield option, _named(values.get(option, ""), state), _is(first, word, state)
+    if expected.domain:
+        domain = values.get("domain", "")
+        yield "domain", domain, (domain or NONE) == expected.domain
+    if expected.seconds is not None:
+        yield "seconds", values["seconds"], values["seconds"] == str(expected.seconds)
+
+
+def _is(address: str, word: str, state: LabState) -> bool:
+    if word == NONE or not address:
+        return (word == NONE) == (not address)
+    return ip_address(address) in state.ips(word)
+
+
+def _named(addresses: str, state: LabState) -> str:
+    return ", ".join(map(state.owner, addresses.split()))

@@ -1,0 +1,134 @@
+"""`neighbour`: the MAC address that a machine knows for an address of its network.
+
+What it does not know yet, it asks for as it would for any packet: one datagram is sent.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from netlab.kernel.namespaces import netns
+from netlab.kernel.rows import IPAddress, Neighbour
+from netlab.kernel.state import spaces
+from netlab.kernel.state.tables import KernelTable
+from netlab.kernel.wait import became_true
+from netlab.messages import Message, join_or
+from netlab.scenario.model import NeighbourFact
+from netlab.scenario.model.facts import NONE
+from netlab.verify.facts.finding import Finding, Question
+from netlab.verify.facts.lab_state import LabState
+
+_DISCARD_PORT = 9
+"""RFC 863: what is sent there is for nobody."""
+_PATIENCE_SECONDS = 5.0
+"""The kernel gives up after three questions, one a second (arp(7))."""
+
+
+def measure(questions: Sequence[Question], state: LabState) -> Iterator[Finding]:
+    """Yield what machines know for the addresses that are asked for, after they have asked for all."""
+    asked = {
+        question.endpoint.node.name: {
+            address
+            for other in questions
+            if other.endpoint.node.name == question.endpoint.node.name
+            for address in _meant(other, state)
+        }
+        for question in questions
+    }
+    for node, addresses in asked.items():
+        known = {entry.address for entry in _entries(node, state) if entry.mac}
+        for address in addresses - known:
+            _let_ask(state.namespaces[node], address)
+    became_true(
+        lambda: not any(_is_asking(node, addresses, state) for node, addresses in asked.items()),
+        _PATIENCE_SECONDS,
+        state.interruption,
+    )
+    for question in questions:
+        yield _judge(question, state)
+
+
+def _meant(question: Question, state: LabState) -> frozenset[IPAddress]:
+    """Return the address that is asked for; of a machine's, those on a network of the one that asks."""
+    addresses, word = state.ips(question.value.address), question.value.address
+    if word not in state.endpoints:
+        return addresses
+    own = [address.network for _, address in state.addresses(question.endpoint)]
+    return frozenset(ip for ip in addresses if any(ip in network for network in own))
+
+
+def _entries(node: str, state: LabState) -> tuple[Neighbour, ...]:
+    namespace, table = state.namespaces[node], KernelTable.NEIGHBOURS
+    rows = spaces.rows([namespace], [table])[namespace, table]
+    return tuple(row for row in rows if isinstance(row, Neighbour))
+
+
+def _let_ask(namespace: str, address: IPAddress) -> None:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with netns.inside(namespace):
+        sender = socket.socket(family, socket.SOCK_DGRAM)
+    with sender, suppress(OSError):  # There is no route: the table has no entry then.
+        sender.sendto(b"", (str(address), _DISCARD_PORT))
+
+
+def _is_asking(node: str, addresses: set[IPAddress], state: LabState) -> bool:
+    return any(
+        entry.state == "incomplete" and entry.address in addresses
+        for entry in _entries(node, state)
+    )
+
+
+def _judge(question: Question, state: LabState) -> Finding:
+    expected: NeighbourFact = question.value
+    node, adapter = question.endpoint.node.name, question.endpoint.adapter
+    addresses = _meant(question, state)
+    if not addresses:
+        text = Message(
+            "{other} has no address on a network of {node}", other=expected.address, node=node
+        )
+        return Finding(None, text)
+    entries = [
+        entry
+        for entry in _entries(node, state)
+        if entry.address in addresses and (not adapter or entry.interface == adapter.holder)
+    ]
+    answered = [entry for entry in entries if entry.mac]
+    if not answered:
+        return _unanswered(expected, node, addresses, entries)
+    entry = answered[0]
+    text = Message(
+        "{node} knows {address} at {mac}",
+        node=node,
+        address=entry.address,
+        mac=state.owner(entry.mac),
+    )
+    return Finding(_is_meant(expected, entry.mac, state), text)
+
+
+def _unanswered(
+    expected: NeighbourFact,
+    node: str,
+    addresses: frozenset[IPAddress],
+    entries: Sequence[Neighbour],
+) -> Finding:
+    shown = join_or(sorted(map(str, addresses)))
+    if any(entry.state == "incomplete" for entry in entries):
+        return Finding(
+            None, Message("{node} is still asking for {address}", node=node, address=shown)
+        )
+    if not entries:
+        text = Message("{node} has nothing on its cables for {address}", node=node, address=shown)
+        return Finding(False, text)
+    text = Message("nobody has answered {node} for {address}", node=node, address=shown)
+    return Finding(expected.mac == NONE, text)
+
+
+def _is_meant(expected: NeighbourFact, mac: str, state: LabState) -> bool:
+    word = expected.mac or expected.address
+    if word == NONE:
+        return False
+    if endpoint := state.endpoints.get(word):
+        return mac in state.macs(endpoint)
+    return expected.mac in (None, mac)
