@@ -94,7 +94,7 @@ def _report(output: Output, measured: Measured, language: str) -> dict[str, Any]
         show(Text(heading.format(lab=name, title=title) + "\n"))
         show(report.matrix.Matrix(measured.results, language))
         if measured.facts:
-            show(report.facts.Facts(measured.facts, language))
+            show(report.facts.MeasuredFacts(measured.facts, language))
     return report.data.matrix(measured.running, measured.results, measured.unleased, measured.facts)
 
 

@@ -14,7 +14,7 @@ from netlab.plan.names import namespace
 from netlab.plan.resources import Lease
 from netlab.scenario.facts import machine_facts
 from netlab.verify.facts.checked import check
-from netlab.verify.facts.lab_state import ClientLease, LabState
+from netlab.verify.facts.sources import ClientLease, FactSources
 
 if TYPE_CHECKING:
     from netlab.lab.labs import Lab
@@ -35,8 +35,10 @@ def facts(lab: Lab) -> list[FactResult]:
         present = {
             node: name for name, node in namespaces(lab).items() if node in lab.topology.nodes
         }
-        state = LabState(lab.topology, present, lambda adapter: _lease(lab, adapter), interruption)
-        return check(expectations, state)
+        sources = FactSources(
+            lab.topology, present, lambda adapter: _lease(lab, adapter), interruption
+        )
+        return check(expectations, sources)
 
 
 def _lease(lab: Lab, adapter: Adapter) -> ClientLease:

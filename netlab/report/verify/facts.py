@@ -20,7 +20,7 @@ _MOST_SHOWN = 40
 
 
 @frozen
-class Facts:
+class MeasuredFacts:
     """The measured facts of a lab, to be shown in a language: those that fail, and how many do not."""
 
     results: Sequence[FactResult]

@@ -55,8 +55,8 @@ def _words(*examples: str) -> dict[str, Any]:
 
 
 _SPANS = _words("10.0.0.5/24", "10.0.0.128-10.0.0.253", "10.0.0.0/24")
-Span = Annotated[str, Valid(after=_span, schema=_SPANS)]
-SpanOrNone = Annotated[str, Valid(after=_span_or_none, schema=_SPANS)]
+SpanWord = Annotated[str, Valid(after=_span, schema=_SPANS)]
+SpanWordOrNone = Annotated[str, Valid(after=_span_or_none, schema=_SPANS)]
 Destination = Annotated[str, Valid(after=_destination, schema=_words("default", "10.0.0.0/24"))]
 AddressOrName = Annotated[OneLine, Valid(max_length=150, schema=_words("10.0.0.2", "vmnet8-nat"))]
 """An address, an endpoint that has it, or `none`."""
@@ -80,7 +80,7 @@ Answers = Annotated[
 class LeaseFact:
     """A lease that a machine's DHCP client must have: with these values, and any others."""
 
-    address: Span | None = key(
+    address: SpanWord | None = key(
         default=None, description="The address, or the range or subnet that it lies in."
     )
     server: AddressOrName | None = key(
@@ -141,7 +141,7 @@ class Fact:
         default=None, description="Its DHCP lease; {}: any; none: it has none."
     )
     route: RouteFact | None = key(default=None, description="A route in its table.")
-    address: SpanOrNone | None = key(
+    address: SpanWordOrNone | None = key(
         default=None,
         description="An address that it has, or a range or subnet in which it has one; none: it has none.",
     )

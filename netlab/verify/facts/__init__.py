@@ -1,4 +1,4 @@
-"""Kinds of facts of state: how each is measured. One file a kind.
+"""Kinds of facts of sources: how each is measured. One file a kind.
 
 A new kind is a key of `scenario.model.facts.Fact`, a file of its own, and a line in `KINDS`.
 """

@@ -7,12 +7,12 @@ from netlab.scenario.addresses.span import span
 from netlab.scenario.expectation import Endpoint
 from netlab.scenario.model.facts import NONE
 from netlab.verify.facts.finding import Finding
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 
-def judge(expected: str, endpoint: Endpoint, state: LabState) -> Finding:
+def judge(expected: str, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Find out whether the endpoint has an address that is meant; `none`: whether it has none at all."""
-    addresses = [address for _, address in state.addresses(endpoint)]
+    addresses = [address for _, address in sources.addresses(endpoint)]
     if not addresses:
         text = Message("{node} has no address", node=endpoint.name)
         return Finding(expected == NONE, text)

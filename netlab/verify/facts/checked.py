@@ -10,7 +10,7 @@ from netlab.messages import Message
 from netlab.scenario.facts import MachineFact
 from netlab.verify.facts import KINDS
 from netlab.verify.facts.finding import Finding, Question
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 
 @frozen
@@ -27,17 +27,17 @@ class FactResult:
         return self.failure is None
 
 
-def check(expectations: Sequence[MachineFact], state: LabState) -> list[FactResult]:
+def check(expectations: Sequence[MachineFact], sources: FactSources) -> list[FactResult]:
     """Measure facts, a kind after the other; return a result for each, in their order. Raises Interrupted."""
     findings: dict[int, Finding] = {}
     for kind in dict.fromkeys(expectation.fact.kind for expectation in expectations):
         of_kind = [number for number, fact in enumerate(expectations) if fact.fact.kind == kind]
-        present = [n for n in of_kind if expectations[n].endpoint.node.name in state.namespaces]
+        present = [n for n in of_kind if expectations[n].endpoint.node.name in sources.namespaces]
         questions = [
             Question(expectations[number].fact.value, expectations[number].endpoint)
             for number in present
         ]
-        findings |= zip(present, _measure(kind, questions, state), strict=True)
+        findings |= zip(present, _measure(kind, questions, sources), strict=True)
     results = []
     for number, expectation in enumerate(expectations):
         finding = findings.get(number) or _gone(expectation)
@@ -45,11 +45,11 @@ def check(expectations: Sequence[MachineFact], state: LabState) -> list[FactResu
     return results
 
 
-def _measure(kind: str, questions: Sequence[Question], state: LabState) -> Iterator[Finding]:
+def _measure(kind: str, questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
     """Yield the findings; of a machine that goes meanwhile, that it is not known."""
     number = 0
     try:
-        for finding in KINDS[kind].measure(questions, state):
+        for finding in KINDS[kind].measure(questions, sources):
             number += 1
             yield finding
     except KernelError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from netlab.frozen import frozen
 from netlab.messages import Message
 from netlab.scenario.expectation import Endpoint
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 
 @frozen
@@ -30,12 +30,12 @@ class Question:
     endpoint: Endpoint
 
 
-Measure = Callable[[Sequence[Question], LabState], Iterable[Finding]]
+Measure = Callable[[Sequence[Question], FactSources], Iterable[Finding]]
 """Finds out whether facts of a kind hold: a finding for each question, in their order.
 
 Raises KernelError if a machine has just gone.
 """
-Judge = Callable[[Any, Endpoint, LabState], Finding]
+Judge = Callable[[Any, Endpoint, FactSources], Finding]
 """Finds out whether a fact with this value holds for a machine."""
 
 
@@ -51,9 +51,9 @@ class Kind:
 def each(judge: Judge) -> Measure:
     """Make of a judge of single facts what measures many, one after the other."""
 
-    def measure(questions: Sequence[Question], state: LabState) -> Iterator[Finding]:
+    def measure(questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
         for question in questions:
-            yield judge(question.value, question.endpoint, state)
+            yield judge(question.value, question.endpoint, sources)
 
     return measure
 

@@ -13,24 +13,24 @@ from netlab.scenario.model import LeaseFact
 from netlab.scenario.model.facts import NONE
 from netlab.scenario.topology import Adapter
 from netlab.verify.facts.finding import Finding, any_of
-from netlab.verify.facts.lab_state import ClientLease, LabState, adapters
+from netlab.verify.facts.sources import ClientLease, FactSources, adapters
 
 
-def judge(expected: LeaseFact | str, endpoint: Endpoint, state: LabState) -> Finding:
+def judge(expected: LeaseFact | str, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Find out whether an adapter of the endpoint has such a lease; `none`: whether none has any."""
     clients = [adapter for adapter in adapters(endpoint) if adapter.by_dhcp]
     if not clients:
         text = Message("{node} asks no DHCP server: its addresses are static", node=endpoint.name)
         return Finding(expected == NONE, text)
     wanted = expected if isinstance(expected, LeaseFact) else LeaseFact()
-    finding = any_of([_of_adapter(wanted, adapter, state) for adapter in clients])
+    finding = any_of([_of_adapter(wanted, adapter, sources) for adapter in clients])
     if expected == NONE and finding.holds is not None:
         return Finding(not finding.holds, finding.actual)
     return finding
 
 
-def _of_adapter(expected: LeaseFact, adapter: Adapter, state: LabState) -> Finding:
-    lease = state.lease(adapter)
+def _of_adapter(expected: LeaseFact, adapter: Adapter, sources: FactSources) -> Finding:
+    lease = sources.lease(adapter)
     if not lease.is_readable:
         return Finding(None, Message("the lease of {node} cannot be read", node=adapter.name))
     if not lease.values:
@@ -41,7 +41,7 @@ def _of_adapter(expected: LeaseFact, adapter: Adapter, state: LabState) -> Findi
             "the lease of {node} has run out, and its client has ended", node=adapter.name
         )
         return Finding(False, text)
-    for option, shown, is_met in _compared(expected, lease, state):
+    for option, shown, is_met in _compared(expected, lease, sources):
         if not is_met:
             text = Message(
                 "the lease of {node} has {option}: {value}",
@@ -54,7 +54,7 @@ def _of_adapter(expected: LeaseFact, adapter: Adapter, state: LabState) -> Findi
         "{node} has a lease of {address} by {server}",
         node=adapter.name,
         address=lease.values["address"],
-        server=_named(lease.values.get("server", ""), state) or "?",
+        server=_named(lease.values.get("server", ""), sources) or "?",
     )
     return Finding(True, text)
 
@@ -72,7 +72,7 @@ def _without_lease(adapter: Adapter, lease: ClientLease) -> Finding:
 
 
 def _compared(
-    expected: LeaseFact, lease: ClientLease, state: LabState
+    expected: LeaseFact, lease: ClientLease, sources: FactSources
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield each option that is expected: its name, its value, and whether that is right."""
     values = lease.values
@@ -82,7 +82,7 @@ def _compared(
     for option in ("server", "router", "dns"):
         if word := getattr(expected, option):
             first = next(iter(values.get(option, "").split()), "")
-            yield option, _named(values.get(option, ""), state), _is(first, word, state)
+            yield option, _named(values.get(option, ""), sources), _is(first, word, sources)
     if expected.domain:
         domain = values.get("domain", "")
         yield "domain", domain, (domain or NONE) == expected.domain
@@ -90,11 +90,11 @@ def _compared(
         yield "seconds", values["seconds"], values["seconds"] == str(expected.seconds)
 
 
-def _is(address: str, word: str, state: LabState) -> bool:
+def _is(address: str, word: str, sources: FactSources) -> bool:
     if word == NONE or not address:
         return (word == NONE) == (not address)
-    return ip_address(address) in state.ips(word)
+    return ip_address(address) in sources.ips(word)
 
 
-def _named(addresses: str, state: LabState) -> str:
-    return ", ".join(map(state.owner, addresses.split()))
+def _named(addresses: str, sources: FactSources) -> str:
+    return ", ".join(map(sources.owner, addresses.split()))

@@ -8,22 +8,22 @@ from netlab.kernel.rows import Socket, at_port
 from netlab.messages import Message
 from netlab.scenario.expectation import Endpoint
 from netlab.verify.facts.finding import Finding, all_of
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 
-def judge(expected: Sequence[str], endpoint: Endpoint, state: LabState) -> Finding:
+def judge(expected: Sequence[str], endpoint: Endpoint, sources: FactSources) -> Finding:
     """Find out whether programs wait at each of these ports for what others send to the endpoint."""
-    sockets = state.sockets(endpoint.node.name)
-    return all_of([_at(port, sockets, endpoint, state) for port in expected])
+    sockets = sources.sockets(endpoint.node.name)
+    return all_of([_at(port, sockets, endpoint, sources) for port in expected])
 
 
-def _at(word: str, sockets: Sequence[Socket], endpoint: Endpoint, state: LabState) -> Finding:
+def _at(word: str, sockets: Sequence[Socket], endpoint: Endpoint, sources: FactSources) -> Finding:
     protocol, _, port = word.partition(":")
     waiting = [sock for sock in sockets if (sock.protocol, str(sock.port)) == (protocol, port)]
     if not waiting:
         return Finding(False, Message("nobody waits at {port} there", port=word))
     listed = ", ".join(dict.fromkeys(at_port(sock.address, sock.port) for sock in waiting))
-    addresses = state.addresses(endpoint)
+    addresses = sources.addresses(endpoint)
     reached = [
         sock
         for sock in waiting

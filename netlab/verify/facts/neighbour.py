@@ -18,7 +18,7 @@ from netlab.messages import Message, join_or
 from netlab.scenario.model import NeighbourFact
 from netlab.scenario.model.facts import NONE
 from netlab.verify.facts.finding import Finding, Question
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 _DISCARD_PORT = 9
 """RFC 863: what is sent there is for nobody."""
@@ -26,41 +26,41 @@ _PATIENCE_SECONDS = 5.0
 """The kernel gives up after three questions, one a second (arp(7))."""
 
 
-def measure(questions: Sequence[Question], state: LabState) -> Iterator[Finding]:
+def measure(questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
     """Yield what machines know for the addresses that are asked for, after they have asked for all."""
     asked = {
         question.endpoint.node.name: {
             address
             for other in questions
             if other.endpoint.node.name == question.endpoint.node.name
-            for address in _meant(other, state)
+            for address in _meant(other, sources)
         }
         for question in questions
     }
     for node, addresses in asked.items():
-        known = {entry.address for entry in _entries(node, state) if entry.mac}
+        known = {entry.address for entry in _entries(node, sources) if entry.mac}
         for address in addresses - known:
-            _let_ask(state.namespaces[node], address)
+            _let_ask(sources.namespaces[node], address)
     became_true(
-        lambda: not any(_is_asking(node, addresses, state) for node, addresses in asked.items()),
+        lambda: not any(_is_asking(node, addresses, sources) for node, addresses in asked.items()),
         _PATIENCE_SECONDS,
-        state.interruption,
+        sources.interruption,
     )
     for question in questions:
-        yield _judge(question, state)
+        yield _judge(question, sources)
 
 
-def _meant(question: Question, state: LabState) -> frozenset[IPAddress]:
+def _meant(question: Question, sources: FactSources) -> frozenset[IPAddress]:
     """Return the address that is asked for; of a machine's, those on a network of the one that asks."""
-    addresses, word = state.ips(question.value.address), question.value.address
-    if word not in state.endpoints:
+    addresses, word = sources.ips(question.value.address), question.value.address
+    if word not in sources.endpoints:
         return addresses
-    own = [address.network for _, address in state.addresses(question.endpoint)]
+    own = [address.network for _, address in sources.addresses(question.endpoint)]
     return frozenset(ip for ip in addresses if any(ip in network for network in own))
 
 
-def _entries(node: str, state: LabState) -> tuple[Neighbour, ...]:
-    namespace, table = state.namespaces[node], KernelTable.NEIGHBOURS
+def _entries(node: str, sources: FactSources) -> tuple[Neighbour, ...]:
+    namespace, table = sources.namespaces[node], KernelTable.NEIGHBOURS
     rows = spaces.rows([namespace], [table])[namespace, table]
     return tuple(row for row in rows if isinstance(row, Neighbour))
 
@@ -73,17 +73,17 @@ def _let_ask(namespace: str, address: IPAddress) -> None:
         sender.sendto(b"", (str(address), _DISCARD_PORT))
 
 
-def _is_asking(node: str, addresses: set[IPAddress], state: LabState) -> bool:
+def _is_asking(node: str, addresses: set[IPAddress], sources: FactSources) -> bool:
     return any(
         entry.state == "incomplete" and entry.address in addresses
-        for entry in _entries(node, state)
+        for entry in _entries(node, sources)
     )
 
 
-def _judge(question: Question, state: LabState) -> Finding:
+def _judge(question: Question, sources: FactSources) -> Finding:
     expected: NeighbourFact = question.value
     node, adapter = question.endpoint.node.name, question.endpoint.adapter
-    addresses = _meant(question, state)
+    addresses = _meant(question, sources)
     if not addresses:
         text = Message(
             "{other} has no address on a network of {node}", other=expected.address, node=node
@@ -91,7 +91,7 @@ def _judge(question: Question, state: LabState) -> Finding:
         return Finding(None, text)
     entries = [
         entry
-        for entry in _entries(node, state)
+        for entry in _entries(node, sources)
         if entry.address in addresses and (not adapter or entry.interface == adapter.holder)
     ]
     answered = [entry for entry in entries if entry.mac]
@@ -102,9 +102,9 @@ def _judge(question: Question, state: LabState) -> Finding:
         "{node} knows {address} at {mac}",
         node=node,
         address=entry.address,
-        mac=state.owner(entry.mac),
+        mac=sources.owner(entry.mac),
     )
-    return Finding(_is_meant(expected, entry.mac, state), text)
+    return Finding(_is_meant(expected, entry.mac, sources), text)
 
 
 def _unanswered(
@@ -125,10 +125,10 @@ def _unanswered(
     return Finding(expected.mac == NONE, text)
 
 
-def _is_meant(expected: NeighbourFact, mac: str, state: LabState) -> bool:
+def _is_meant(expected: NeighbourFact, mac: str, sources: FactSources) -> bool:
     word = expected.mac or expected.address
     if word == NONE:
         return False
-    if endpoint := state.endpoints.get(word):
-        return mac in state.macs(endpoint)
+    if endpoint := sources.endpoints.get(word):
+        return mac in sources.macs(endpoint)
     return expected.mac in (None, mac)

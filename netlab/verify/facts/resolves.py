@@ -18,7 +18,7 @@ from netlab.probes.base import Ends
 from netlab.probes.dns import DnsProbe
 from netlab.scenario.model.facts import NONE
 from netlab.verify.facts.finding import Finding, Question, all_of
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 _PATIENCE_SECONDS = 5.0
 """How long a server is waited for (resolv.conf(5): timeout), which is asked again after half of it."""
@@ -26,11 +26,11 @@ _FOREVER = 3600.0
 _NO_SUCH_NAME = 3
 
 
-def measure(questions: Sequence[Question], state: LabState) -> Iterator[Finding]:
+def measure(questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
     """Yield what each machine gets for its names. All ask at the same time."""
     lookups: list[list[_Lookup]] = [
         [
-            _Lookup(question.endpoint.node.name, name, word, state)
+            _Lookup(question.endpoint.node.name, name, word, sources)
             for name, word in question.value.items()
         ]
         for question in questions
@@ -41,7 +41,7 @@ def measure(questions: Sequence[Question], state: LabState) -> Iterator[Finding]
         became_true(
             lambda: not [lookup for lookup in every if lookup.goes_on()],
             _FOREVER,
-            state.interruption,
+            sources.interruption,
         )
     finally:
         for lookup in every:
@@ -53,11 +53,11 @@ def measure(questions: Sequence[Question], state: LabState) -> Iterator[Finding]
 class _Lookup:
     """A name that a machine looks up: question by question, until one is answered."""
 
-    def __init__(self, node: str, name: str, expected: str, state: LabState) -> None:
-        self._node, self._name, self._expected, self._state = node, name, expected, state
-        self._namespace = state.namespaces[node]
+    def __init__(self, node: str, name: str, expected: str, sources: FactSources) -> None:
+        self._node, self._name, self._expected, self._sources = node, name, expected, sources
+        self._namespace = sources.namespaces[node]
         self._addresses: list[str] = []
-        self._source: str = ""
+        self._answerer: str = ""
         """Who has answered."""
         self._failure: str = ""
         """What the last of the servers has said, or that it has said nothing."""
@@ -90,22 +90,22 @@ class _Lookup:
             "{node} gets {address} for {name} from {source}",
             node=self._node,
             name=self._name,
-            address=", ".join(map(self._state.owner, self._addresses)),
-            source=self._source,
+            address=", ".join(map(self._sources.owner, self._addresses)),
+            source=self._answerer,
         )
         return Finding(self._is_met(), text)
 
     def _is_met(self) -> bool:
         if self._expected == NONE:
             return False
-        expected = self._state.ips(self._expected)
+        expected = self._sources.ips(self._expected)
         return all(ip_address(address) in expected for address in self._addresses)
 
     def _asking(self) -> Iterator[bool]:
         """Ask until somebody knows the name; yield False while an answer may come."""
         for words in netns.etc_lines(self._namespace, "hosts"):
             if self._name.lower() in map(str.lower, words[1:]):
-                self._addresses, self._source = [words[0]], "/etc/hosts"
+                self._addresses, self._answerer = [words[0]], "/etc/hosts"
                 return
         servers = netns.name_servers(self._namespace)
         if not servers:
@@ -122,7 +122,7 @@ class _Lookup:
         if self._asked:
             self._asked.close()
         self._asked = probe = DnsProbe(Ends(self._namespace, None, server, "", "", ""), name)
-        shown = self._state.owner(server)
+        shown = self._sources.owner(server)
         begun, tries = time.monotonic(), 0
         while (waited := time.monotonic() - begun) < _PATIENCE_SECONDS and probe.reply is None:
             if waited >= tries * _PATIENCE_SECONDS / 2:
@@ -141,7 +141,7 @@ class _Lookup:
                 count=int(_PATIENCE_SECONDS),
             )
             return
-        self._addresses, self._source = probe.addresses, shown
+        self._addresses, self._answerer = probe.addresses, shown
         if not self._addresses:
             word = DNS_WORDS.get(str(probe.code), f"error {probe.code}")
             self._failure = Message("{server} answers: {word}", server=shown, word=word)

@@ -15,27 +15,27 @@ from netlab.scenario.expectation import Endpoint
 from netlab.scenario.model import RouteFact
 from netlab.scenario.model.facts import DEFAULT, NONE
 from netlab.verify.facts.finding import Finding, any_of
-from netlab.verify.facts.lab_state import LabState
+from netlab.verify.facts.sources import FactSources
 
 
-def judge(expected: RouteFact, endpoint: Endpoint, state: LabState) -> Finding:
+def judge(expected: RouteFact, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Find out whether the endpoint's machine, by this adapter if one is named, has such a route."""
     is_address = expected.to != DEFAULT and "/" not in expected.to
-    return (_decided if is_address else _entered)(expected, endpoint, state)
+    return (_decided if is_address else _entered)(expected, endpoint, sources)
 
 
-def _entered(expected: RouteFact, endpoint: Endpoint, state: LabState) -> Finding:
+def _entered(expected: RouteFact, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Judge by the table: of routes to one destination, packets take that with the lowest metric."""
     families = ["0.0.0.0/0", "::/0"] if expected.to == DEFAULT else [expected.to]
-    return any_of([_in_family(expected, family, endpoint, state) for family in families])
+    return any_of([_in_family(expected, family, endpoint, sources) for family in families])
 
 
 def _in_family(
-    expected: RouteFact, destination: str, endpoint: Endpoint, state: LabState
+    expected: RouteFact, destination: str, endpoint: Endpoint, sources: FactSources
 ) -> Finding:
     routes = [
         route
-        for route in state.spaces[endpoint.node.name].routes
+        for route in sources.spaces[endpoint.node.name].routes
         if route.destination == ip_network(destination)
         if not (route.table or route.tos) and not _is_dead(route)
         if expected.metric in (None, route.metric)
@@ -46,7 +46,9 @@ def _in_family(
     lowest = min(route.metric for route in routes)
     taken = next(route for route in routes if route.metric == lowest)
     hops = [hop for hop in taken.hops if not hop.dead]
-    is_met = taken.kind == "unicast" and all(_leads(expected, hop, endpoint, state) for hop in hops)
+    is_met = taken.kind == "unicast" and all(
+        _leads(expected, hop, endpoint, sources) for hop in hops
+    )
     text = Message("{node} has the route: {route}", node=endpoint.node.name, route=taken)
     return Finding(is_met, text)
 
@@ -55,25 +57,25 @@ def _is_dead(route: RouteRow) -> bool:
     return bool(route.hops) and all(hop.dead for hop in route.hops)
 
 
-def _decided(expected: RouteFact, endpoint: Endpoint, state: LabState) -> Finding:
+def _decided(expected: RouteFact, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Judge by the kernel's decision about a packet of the machine's own."""
     node, target = endpoint.node.name, ip_address(expected.to)
     with NamespacePool(1) as pool:
         lookups = RouteLookups(
-            pool, lambda _: state.spaces[node].names, partial(marking.read, pool), frozenset()
+            pool, lambda _: sources.spaces[node].names, partial(marking.read, pool), frozenset()
         )
-        result = lookups.ask(state.namespaces[node], RouteLookup(target))
+        result = lookups.ask(sources.namespaces[node], RouteLookup(target))
     if result.error == UNCERTAIN:
         text = Message("which route {node} takes hangs on more than the address", node=node)
         return Finding(None, text)
     if result.error:
         return Finding(False, Message("{node} has no route to {to}", node=node, to=target))
     hop = NextHop(result.gateway, result.interface)
-    is_met = result.kind == "unicast" and _leads(expected, hop, endpoint, state)
-    return Finding(is_met, _decision(node, expected.to, result, state))
+    is_met = result.kind == "unicast" and _leads(expected, hop, endpoint, sources)
+    return Finding(is_met, _decision(node, expected.to, result, sources))
 
 
-def _decision(node: str, target: str, result: RouteResult, state: LabState) -> str:
+def _decision(node: str, target: str, result: RouteResult, sources: FactSources) -> str:
     if result.kind == "local":
         return Message("{address} is {node}'s own address", address=target, node=node)
     if result.gateway is None:
@@ -87,12 +89,12 @@ def _decision(node: str, target: str, result: RouteResult, state: LabState) -> s
         "{node} sends to {address} by {gateway} on {interface}",
         node=node,
         address=target,
-        gateway=state.owner(result.gateway),
+        gateway=sources.owner(result.gateway),
         interface=result.interface,
     )
 
 
-def _leads(expected: RouteFact, hop: NextHop, endpoint: Endpoint, state: LabState) -> bool:
+def _leads(expected: RouteFact, hop: NextHop, endpoint: Endpoint, sources: FactSources) -> bool:
     if expected.interface not in (None, hop.interface):
         return False
     if endpoint.adapter and endpoint.adapter.holder != hop.interface:
@@ -101,4 +103,4 @@ def _leads(expected: RouteFact, hop: NextHop, endpoint: Endpoint, state: LabStat
         return True
     if expected.via == NONE:
         return hop.gateway is None
-    return hop.gateway in state.ips(expected.via)
+    return hop.gateway in sources.ips(expected.via)

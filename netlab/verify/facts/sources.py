@@ -31,7 +31,7 @@ class ClientLease:
 
 
 @frozen
-class LabState:
+class FactSources:
     """Everything that a fact may need."""
 
     topology: Topology
