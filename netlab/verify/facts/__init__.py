@@ -9,7 +9,7 @@ from netlab.verify.facts import address, lease, listens, neighbour, resolves, ro
 from netlab.verify.facts.finding import Kind, each
 
 KINDS = {
-    "lease": Kind(each(lease.judge), "leases"),
+    "lease": Kind(lease.measure, "leases"),
     "route": Kind(each(route.judge), "routes"),
     "address": Kind(each(address.judge), "addresses"),
     "neighbour": Kind(neighbour.measure, "arp"),

@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_interface
 
+from netlab.kernel.wait import became_true
 from netlab.messages import Message
 from netlab.scenario.addresses.span import span
 from netlab.scenario.expectation import Endpoint
 from netlab.scenario.model import LeaseFact
 from netlab.scenario.model.facts import NONE
 from netlab.scenario.topology import Adapter
-from netlab.verify.facts.finding import Finding, any_of
+from netlab.verify.facts.finding import Finding, Question, any_of
 from netlab.verify.facts.sources import ClientLease, FactSources, adapters
 
+_PATIENCE_SECONDS = 10.0
+"""Time for a client to ask three times, and to wait a second for each reply."""
 
-def judge(expected: LeaseFact | str, endpoint: Endpoint, sources: FactSources) -> Finding:
+
+def measure(questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
+    """Yield what the clients have been given, once those that are asking have an answer or asked in vain."""
+    asking = {adapter for question in questions for adapter in _clients(question.endpoint)}
+
+    def are_settled() -> bool:
+        for adapter in list(asking):
+            if not _is_asking(adapter, sources.lease(adapter)):
+                asking.remove(adapter)
+        return not asking
+
+    became_true(are_settled, _PATIENCE_SECONDS, sources.interruption)
+    for question in questions:
+        yield _judge(question.value, question.endpoint, sources)
+
+
+def _clients(endpoint: Endpoint) -> list[Adapter]:
+    return [adapter for adapter in adapters(endpoint) if adapter.by_dhcp]
+
+
+def _is_asking(adapter: Adapter, lease: ClientLease) -> bool:
+    is_without = lease.is_readable and not lease.values
+    return is_without and adapter.asks and lease.runs and not lease.asked_in_vain
+
+
+def _judge(expected: LeaseFact | str, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Find out whether an adapter of the endpoint has such a lease; `none`: whether none has any."""
-    clients = [adapter for adapter in adapters(endpoint) if adapter.by_dhcp]
+    clients = _clients(endpoint)
     if not clients:
         text = Message("{node} asks no DHCP server: its addresses are static", node=endpoint.name)
         return Finding(expected == NONE, text)
@@ -61,7 +89,7 @@ def _of_adapter(expected: LeaseFact, adapter: Adapter, sources: FactSources) -> 
 
 def _without_lease(adapter: Adapter, lease: ClientLease) -> Finding:
     """Tell a client that was answered by nobody from one whose answer may still come."""
-    if adapter.asks and lease.runs and not lease.asked_in_vain:
+    if _is_asking(adapter, lease):
         return Finding(
             None, Message("the DHCP client of {node} is still asking", node=adapter.name)
         )
