@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from ipaddress import ip_address
 
@@ -77,10 +78,15 @@ class FactSources:
         )
 
     def ips(self, word: str) -> frozenset[IPAddress]:
-        """Return the addresses that a word of a fact stands for: itself, or those of an endpoint."""
+        """Return the addresses that a word of a fact stands for: itself, or those of an endpoint.
+
+        A service that is switched off has none.
+        """
         if endpoint := self.endpoints.get(word):
             return frozenset(address.ip for _, address in self.addresses(endpoint))
-        return frozenset({ip_address(word)})
+        with suppress(ValueError):
+            return frozenset({ip_address(word)})
+        return frozenset()
 
     def macs(self, endpoint: Endpoint) -> frozenset[str]:
         """Return the MAC addresses of the adapters of a machine, or of one of them."""
