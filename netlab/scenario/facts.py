@@ -82,7 +82,8 @@ def problems(topology: Topology) -> Iterator[PathProblem]:
 
 
 def _unknown(path: DataPath, name: str, names: Collection[str]) -> PathProblem:
-    return PathProblem(path, f"'{name}' names no endpoint", instead(name, names))
+    machines_first = sorted(names, key=lambda endpoint: "@" in endpoint)
+    return PathProblem(path, f"'{name}' names no endpoint", instead(name, machines_first))
 
 
 def _named(expect: Expectations) -> Iterator[tuple[DataPath, str]]:

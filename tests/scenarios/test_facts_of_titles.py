@@ -1,4 +1,4 @@
-"""Shipped scenarios whose titles are made false by the smallest edit: these facts notice it, and no others."""
+"""Shipped scenarios whose titles the smallest edit makes false: these facts notice it, and no others."""
 
 from __future__ import annotations
 

@@ -68,8 +68,9 @@ def verify(
 
     Probes are sent between all endpoints at the same time, and followed through every machine
     and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
-    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
-    3 if there is no such lab.
+    port, see `netlab trace --by tcp:80`. The scenario's facts (leases, routes, names) are measured
+    before, unless --from or --to chooses pairs. Exit code 1 if a pair or a fact is not as expected,
+    or not known; 3 if there is no such lab.
     """
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     pairs = lab.pairs(running, sources, targets)
