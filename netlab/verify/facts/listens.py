@@ -37,6 +37,8 @@ def _at(word: str, sockets: Sequence[Socket], endpoint: Endpoint, sources: FactS
         )
         return Finding(None, text)
     if not reached:
-        text = Message("a program waits at {listed} only, for itself or elsewhere", listed=listed)
+        text = Message(
+            "a program waits at {listed} only: others do not reach it there", listed=listed
+        )
         return Finding(False, text)
     return Finding(True, Message("a program waits at {listed}", listed=listed))

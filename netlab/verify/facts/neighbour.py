@@ -119,7 +119,7 @@ def _unanswered(
             None, Message("{node} is still asking for {address}", node=node, address=shown)
         )
     if not entries:
-        text = Message("{node} has nothing on its cables for {address}", node=node, address=shown)
+        text = Message("{node} asks nobody on its networks for {address}", node=node, address=shown)
         return Finding(False, text)
     text = Message("nobody has answered {node} for {address}", node=node, address=shown)
     return Finding(expected.mac == NONE, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_address, ip_network
 
@@ -17,6 +18,8 @@ from netlab.scenario.model.facts import DEFAULT, NONE
 from netlab.verify.facts.finding import Finding, any_of
 from netlab.verify.facts.sources import FactSources
 
+_EVERYWHERE = ("0.0.0.0/0", "::/0")
+
 
 def judge(expected: RouteFact, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Find out whether the endpoint's machine, by this adapter if one is named, has such a route."""
@@ -26,25 +29,32 @@ def judge(expected: RouteFact, endpoint: Endpoint, sources: FactSources) -> Find
 
 def _entered(expected: RouteFact, endpoint: Endpoint, sources: FactSources) -> Finding:
     """Judge by the table: of routes to one destination, packets take that with the lowest metric."""
-    families = ["0.0.0.0/0", "::/0"] if expected.to == DEFAULT else [expected.to]
-    return any_of([_in_family(expected, family, endpoint, sources) for family in families])
+    words = _EVERYWHERE if expected.to == DEFAULT else (expected.to,)
+    findings = [
+        _taken(expected, routes, endpoint, sources)
+        for word in words
+        if (routes := _routes_to(word, expected, endpoint, sources))
+    ]
+    text = Message("{node} has no route to {to}", node=endpoint.node.name, to=expected.to)
+    return any_of(findings) if findings else Finding(False, text)
 
 
-def _in_family(
-    expected: RouteFact, destination: str, endpoint: Endpoint, sources: FactSources
-) -> Finding:
-    routes = [
+def _routes_to(
+    destination: str, expected: RouteFact, endpoint: Endpoint, sources: FactSources
+) -> list[RouteRow]:
+    return [
         route
         for route in sources.spaces[endpoint.node.name].routes
         if route.destination == ip_network(destination)
         if not (route.table or route.tos) and not _is_dead(route)
         if expected.metric in (None, route.metric)
     ]
-    if not routes:
-        text = Message("{node} has no route to {to}", node=endpoint.node.name, to=expected.to)
-        return Finding(False, text)
-    lowest = min(route.metric for route in routes)
-    taken = next(route for route in routes if route.metric == lowest)
+
+
+def _taken(
+    expected: RouteFact, routes: Sequence[RouteRow], endpoint: Endpoint, sources: FactSources
+) -> Finding:
+    taken = min(routes, key=lambda route: route.metric)
     hops = [hop for hop in taken.hops if not hop.dead]
     is_met = taken.kind == "unicast" and all(
         _leads(expected, hop, endpoint, sources) for hop in hops

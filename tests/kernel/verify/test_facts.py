@@ -96,7 +96,7 @@ FALSE = {
     "on: vm1, lease: {router: none}": "has router: 10.0.0.2 (vmnet8-nat)",
     "on: vm1, lease: {domain: none}": "has domain: localdomain",
     "on: vm3, lease: {}": "vm3 asks no DHCP server: its addresses are static",
-    "on: vm1, route: {to: default, via: host}": "vm1 has the route: default via 10.0.0.2 dev eth0",
+    "on: vm1, route: {to: default, via: host}": "vm1 has the route: default via 10.0.0.2 dev eth0 metric",
     "on: vm3, route: {to: default}": "vm3 has no route to default",
     "on: vm3, route: {to: 8.8.8.8}": "vm3 has no route to 8.8.8.8",
     "on: vm1, route: {to: 203.0.113.80, via: none}": "by 10.0.0.2 (vmnet8-nat) on eth0",
@@ -109,7 +109,7 @@ FALSE = {
     "on: vm1, resolves: {www.example.com: 203.0.113.81}": "gets 203.0.113.80 (internet) for",
     "on: vm1, resolves: {nobody.example.com: 203.0.113.80}": "(vmnet8-nat) answers: no such name",
     "on: vm2, listens: tcp:80": "nobody waits at tcp:80 there",
-    "on: vm2, listens: tcp:3128": "a program waits at 127.0.0.1:3128 only",
+    "on: vm2, listens: tcp:3128": "a program waits at 127.0.0.1:3128 only: others do not reach it there",
 }
 
 
