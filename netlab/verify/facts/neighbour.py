@@ -6,7 +6,7 @@ What it does not know yet, it asks for as it would for any packet: one datagram 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 
 from netlab.kernel.namespaces import netns
@@ -28,26 +28,30 @@ _PATIENCE_SECONDS = 5.0
 
 def measure(questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
     """Yield what machines know for the addresses that are asked for, after they have asked for all."""
-    asked = {
-        question.endpoint.node.name: {
-            address
-            for other in questions
-            if other.endpoint.node.name == question.endpoint.node.name
-            for address in _meant(other, sources)
-        }
-        for question in questions
-    }
+    asked: dict[str, set[IPAddress]] = {}
+    for question in questions:
+        addresses = asked.setdefault(question.endpoint.node.name, set())
+        addresses |= _meant(question, sources)
     for node, addresses in asked.items():
         known = {entry.address for entry in _entries(node, sources) if entry.mac}
         for address in addresses - known:
             _let_ask(sources.namespaces[node], address)
-    became_true(
-        lambda: not any(_is_asking(node, addresses, sources) for node, addresses in asked.items()),
-        _PATIENCE_SECONDS,
-        sources.interruption,
-    )
+    unanswered: set[tuple[str, IPAddress]] = set()
+
+    def are_settled() -> bool:
+        """Note what is asked for: the kernel may forget at once what nobody has answered."""
+        waiting = [
+            (node, entry)
+            for node, addresses in asked.items()
+            for entry in _entries(node, sources)
+            if entry.address in addresses and not entry.mac
+        ]
+        unanswered.update((node, entry.address) for node, entry in waiting)
+        return not any(entry.state == "incomplete" for _, entry in waiting)
+
+    became_true(are_settled, _PATIENCE_SECONDS, sources.interruption)
     for question in questions:
-        yield _judge(question, sources)
+        yield _judge(question, unanswered, sources)
 
 
 def _meant(question: Question, sources: FactSources) -> frozenset[IPAddress]:
@@ -73,14 +77,9 @@ def _let_ask(namespace: str, address: IPAddress) -> None:
         sender.sendto(b"", (str(address), _DISCARD_PORT))
 
 
-def _is_asking(node: str, addresses: set[IPAddress], sources: FactSources) -> bool:
-    return any(
-        entry.state == "incomplete" and entry.address in addresses
-        for entry in _entries(node, sources)
-    )
-
-
-def _judge(question: Question, sources: FactSources) -> Finding:
+def _judge(
+    question: Question, unanswered: Set[tuple[str, IPAddress]], sources: FactSources
+) -> Finding:
     expected: NeighbourFact = question.value
     node, adapter = question.endpoint.node.name, question.endpoint.adapter
     addresses = _meant(question, sources)
@@ -96,7 +95,8 @@ def _judge(question: Question, sources: FactSources) -> Finding:
     ]
     answered = [entry for entry in entries if entry.mac]
     if not answered:
-        return _unanswered(expected, node, addresses, entries)
+        is_asked = any((node, address) in unanswered for address in addresses)
+        return _without_answer(expected, node, addresses, entries, is_asked)
     entry = answered[0]
     text = Message(
         "{node} knows {address} at {mac}",
@@ -107,18 +107,18 @@ def _judge(question: Question, sources: FactSources) -> Finding:
     return Finding(_is_meant(expected, entry.mac, sources), text)
 
 
-def _unanswered(
+def _without_answer(
     expected: NeighbourFact,
     node: str,
     addresses: frozenset[IPAddress],
     entries: Sequence[Neighbour],
+    is_asked: bool,
 ) -> Finding:
     shown = join_or(sorted(map(str, addresses)))
     if any(entry.state == "incomplete" for entry in entries):
-        return Finding(
-            None, Message("{node} is still asking for {address}", node=node, address=shown)
-        )
-    if not entries:
+        text = Message("{node} is still asking for {address}", node=node, address=shown)
+        return Finding(None, text)
+    if not is_asked:
         text = Message("{node} asks nobody on its networks for {address}", node=node, address=shown)
         return Finding(False, text)
     text = Message("nobody has answered {node} for {address}", node=node, address=shown)

@@ -96,7 +96,7 @@ FALSE = {
     "on: vm1, lease: {router: none}": "has router: 10.0.0.2 (vmnet8-nat)",
     "on: vm1, lease: {domain: none}": "has domain: localdomain",
     "on: vm3, lease: {}": "vm3 asks no DHCP server: its addresses are static",
-    "on: vm1, route: {to: default, via: host}": "vm1 has the route: default via 10.0.0.2 dev eth0 metric",
+    "on: vm1, route: {to: default, via: host}": "vm1 has the route: default via 10.0.0.2 dev eth0",
     "on: vm3, route: {to: default}": "vm3 has no route to default",
     "on: vm3, route: {to: 8.8.8.8}": "vm3 has no route to 8.8.8.8",
     "on: vm1, route: {to: 203.0.113.80, via: none}": "by 10.0.0.2 (vmnet8-nat) on eth0",
