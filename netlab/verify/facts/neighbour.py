@@ -5,9 +5,10 @@ What it does not know yet, it asks for as it would for any packet: one datagram 
 
 from __future__ import annotations
 
+import errno
 import socket
+import time
 from collections.abc import Iterator, Sequence, Set
-from contextlib import suppress
 
 from netlab.kernel.namespaces import netns
 from netlab.kernel.rows import IPAddress, Neighbour
@@ -24,43 +25,85 @@ _DISCARD_PORT = 9
 """RFC 863: what is sent there is for nobody."""
 _PATIENCE_SECONDS = 5.0
 """The kernel gives up after three questions, one a second (arp(7))."""
+_TRY_AGAIN_SECONDS = 0.5
 
 
 def measure(questions: Sequence[Question], sources: FactSources) -> Iterator[Finding]:
     """Yield what machines know for the addresses that are asked for, after they have asked for all."""
-    asked: dict[str, set[IPAddress]] = {}
+    asking: dict[str, _Asking] = {}
     for question in questions:
-        addresses = asked.setdefault(question.endpoint.node.name, set())
-        addresses |= _meant(question, sources)
-    for node, addresses in asked.items():
-        known = {entry.address for entry in _entries(node, sources) if entry.mac}
-        for address in addresses - known:
-            _let_ask(sources.namespaces[node], address)
-    unanswered: set[tuple[str, IPAddress]] = set()
+        node = question.endpoint.node.name
+        asking.setdefault(node, _Asking(node, sources)).add(_near(question, sources))
+    became_true(
+        lambda: not [node for node in asking.values() if node.goes_on()],
+        _PATIENCE_SECONDS,
+        sources.interruption,
+    )
+    for question in questions:
+        yield _judge(question, asking[question.endpoint.node.name], sources)
 
-    def are_settled() -> bool:
-        """Note what is asked for: the kernel may forget at once what nobody has answered."""
-        waiting = [
-            (node, entry)
-            for node, addresses in asked.items()
-            for entry in _entries(node, sources)
-            if entry.address in addresses and not entry.mac
+
+class _Asking:
+    """A machine that asks for addresses that it does not know yet, and what became of it.
+
+    That an address was asked for is noted: with much else to remember, the kernel forgets what nobody has
+    answered, and while it has no room at all, it does not ask.
+    """
+
+    def __init__(self, node: str, sources: FactSources) -> None:
+        self._node, self._sources = node, sources
+        self._addresses: set[IPAddress] = set()
+        self._next_try = 0.0
+        self.unanswered: set[IPAddress] = set()
+        """Those that it has asked for."""
+        self.unreachable: set[IPAddress] = set()
+        """Those to which no route leads."""
+
+    def add(self, addresses: Set[IPAddress]) -> None:
+        """Let it ask for these, too."""
+        self._addresses |= addresses
+
+    def goes_on(self) -> bool:
+        """Look at its table, and ask for what is not there; return False once all is settled."""
+        entries = [
+            entry
+            for entry in _entries(self._node, self._sources)
+            if entry.address in self._addresses
         ]
-        unanswered.update((node, entry.address) for node, entry in waiting)
-        return not any(entry.state == "incomplete" for _, entry in waiting)
+        self.unanswered |= {entry.address for entry in entries if not entry.mac} - (
+            self._failed_before(entries)
+        )
+        known = {entry.address for entry in entries if entry.mac}
+        unasked = self._addresses - known - self.unanswered - self.unreachable
+        if unasked and time.monotonic() >= self._next_try:
+            self._next_try = time.monotonic() + _TRY_AGAIN_SECONDS
+            for address in unasked:
+                self._ask(address)
+        return bool(unasked) or any(entry.state == "incomplete" for entry in entries)
 
-    became_true(are_settled, _PATIENCE_SECONDS, sources.interruption)
-    for question in questions:
-        yield _judge(question, unanswered, sources)
+    def _failed_before(self, entries: Sequence[Neighbour]) -> set[IPAddress]:
+        """Return the addresses that were asked for in vain before: they are asked for once more."""
+        if self._next_try:
+            return set()
+        return {entry.address for entry in entries if entry.state == "failed"}
+
+    def _ask(self, address: IPAddress) -> None:
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        with netns.inside(self._sources.namespaces[self._node]):
+            sender = socket.socket(family, socket.SOCK_DGRAM)
+        with sender:
+            try:
+                sender.sendto(b"", (str(address), _DISCARD_PORT))
+            except OSError as error:
+                if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES):
+                    self.unreachable.add(address)
 
 
-def _meant(question: Question, sources: FactSources) -> frozenset[IPAddress]:
-    """Return the address that is asked for; of a machine's, those on a network of the one that asks."""
-    addresses, word = sources.ips(question.value.address), question.value.address
-    if word not in sources.endpoints:
-        return addresses
-    own = [address.network for _, address in sources.addresses(question.endpoint)]
-    return frozenset(ip for ip in addresses if any(ip in network for network in own))
+def _near(question: Question, sources: FactSources) -> frozenset[IPAddress]:
+    """Return the addresses that are meant and on a network of the machine that asks."""
+    networks = [address.network for _, address in sources.addresses(question.endpoint)]
+    addresses = sources.ips(question.value.address)
+    return frozenset(ip for ip in addresses if any(ip in network for network in networks))
 
 
 def _entries(node: str, sources: FactSources) -> tuple[Neighbour, ...]:
@@ -69,25 +112,18 @@ def _entries(node: str, sources: FactSources) -> tuple[Neighbour, ...]:
     return tuple(row for row in rows if isinstance(row, Neighbour))
 
 
-def _let_ask(namespace: str, address: IPAddress) -> None:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
-    with netns.inside(namespace):
-        sender = socket.socket(family, socket.SOCK_DGRAM)
-    with sender, suppress(OSError):  # There is no route: the table has no entry then.
-        sender.sendto(b"", (str(address), _DISCARD_PORT))
-
-
-def _judge(
-    question: Question, unanswered: Set[tuple[str, IPAddress]], sources: FactSources
-) -> Finding:
+def _judge(question: Question, asking: _Asking, sources: FactSources) -> Finding:
     expected: NeighbourFact = question.value
     node, adapter = question.endpoint.node.name, question.endpoint.adapter
-    addresses = _meant(question, sources)
-    if not addresses:
+    addresses = _near(question, sources)
+    if not addresses and expected.address in sources.endpoints:
         text = Message(
             "{other} has no address on a network of {node}", other=expected.address, node=node
         )
         return Finding(None, text)
+    if not addresses:
+        text = Message("{address} is on no network of {node}", address=expected.address, node=node)
+        return Finding(False, text)
     entries = [
         entry
         for entry in _entries(node, sources)
@@ -95,8 +131,7 @@ def _judge(
     ]
     answered = [entry for entry in entries if entry.mac]
     if not answered:
-        is_asked = any((node, address) in unanswered for address in addresses)
-        return _without_answer(expected, node, addresses, entries, is_asked)
+        return _without_answer(question, addresses, entries, asking)
     entry = answered[0]
     text = Message(
         "{node} knows {address} at {mac}",
@@ -108,21 +143,23 @@ def _judge(
 
 
 def _without_answer(
-    expected: NeighbourFact,
-    node: str,
+    question: Question,
     addresses: frozenset[IPAddress],
     entries: Sequence[Neighbour],
-    is_asked: bool,
+    asking: _Asking,
 ) -> Finding:
-    shown = join_or(sorted(map(str, addresses)))
+    node, shown = question.endpoint.node.name, join_or(sorted(map(str, addresses)))
     if any(entry.state == "incomplete" for entry in entries):
         text = Message("{node} is still asking for {address}", node=node, address=shown)
         return Finding(None, text)
-    if not is_asked:
-        text = Message("{node} asks nobody on its networks for {address}", node=node, address=shown)
+    if addresses & asking.unanswered:
+        text = Message("nobody has answered {node} for {address}", node=node, address=shown)
+        return Finding(question.value.mac == NONE, text)
+    if addresses <= asking.unreachable:
+        text = Message("{node} has no route to {to}", node=node, to=shown)
         return Finding(False, text)
-    text = Message("nobody has answered {node} for {address}", node=node, address=shown)
-    return Finding(expected.mac == NONE, text)
+    text = Message("{node} was not seen asking for {address}", node=node, address=shown)
+    return Finding(None, text)
 
 
 def _is_meant(expected: NeighbourFact, mac: str, sources: FactSources) -> bool:

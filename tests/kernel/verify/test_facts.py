@@ -105,6 +105,7 @@ FALSE = {
     "on: vm3, address: none": "vm3 has 172.16.78.9/24",
     "on: host, neighbour: {address: vm1, mac: vm2}": "(vm1)",
     "on: host, neighbour: {address: 10.0.0.77}": "nobody has answered host for 10.0.0.77",
+    "on: vm1, neighbour: {address: 8.8.8.8}": "8.8.8.8 is on no network of vm1",
     "on: vm1, unique: machine-id": "is that of vm2, too",
     "on: vm1, resolves: {www.example.com: 203.0.113.81}": "gets 203.0.113.80 (internet) for",
     "on: vm1, resolves: {nobody.example.com: 203.0.113.80}": "(vmnet8-nat) answers: no such name",
@@ -201,6 +202,15 @@ def test_a_wrong_entry_of_arp_is_seen(running):
 
 def test_a_neighbour_that_has_no_address_there_is_unknown(running):
     assert holds(running, "on: vm1, neighbour: {address: vm3}") is None
+
+
+def test_who_could_not_ask_for_a_neighbour_says_nothing_about_it(running, monkeypatch):
+    """The kernel asks for nobody while its table of neighbours is full."""
+    monkeypatch.setattr("netlab.verify.facts.neighbour._PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("netlab.verify.facts.neighbour._Asking._ask", lambda *_: None)
+    text = "on: vm1, neighbour: {address: 10.0.0.78, mac: none}"
+    assert holds(running, text) is None
+    assert actual(running, text) == "vm1 was not seen asking for 10.0.0.78"
 
 
 def test_a_duplicate_address_and_mac_are_seen(running):
