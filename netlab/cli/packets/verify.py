@@ -92,8 +92,9 @@ def verify(
 
     Probes are sent between all endpoints at the same time, and followed through every machine
     and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
-    port, a name, an address by DHCP, give the scenario a rule with `by`. Exit code 1 if a pair is
-    not as expected, or not known; 3 if there is no such lab.
+    port, a name, an address by DHCP, give the scenario a rule with `by`. The scenario's facts
+    (leases, routes, names) are measured before, unless some pairs are chosen. Exit code 1 if a pair
+    or a fact is not as expected, or not known; 3 if there is no such lab.
     """
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     pairs = lab.pairs(running, sources, targets, kinds)

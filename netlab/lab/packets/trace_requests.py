@@ -38,7 +38,7 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     if target is None:
         if kind != "dns":
             raise UsageError("there is no destination", f"sudo netlab trace {source} DST --by {by}")
-        target = next(iter(_name_servers(lab, node)), None)
+        target = next(iter(netns.name_servers(namespace(lab.name, node.name))), None)
         if target is None:
             fix = "name one: sudo netlab trace SRC SERVER --by …"
             raise UsageError(f"{node.name} has no name server", fix)
@@ -84,7 +84,7 @@ def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:
     node = targets.node(lab, source)
     if not targets.is_domain(lab, target) or address_by_file(lab, node, target):
         return None
-    if not _name_servers(lab, node):
+    if not netns.name_servers(namespace(lab.name, node.name)):
         return None
     return request(lab, source, None, f"dns:{target}", 0.0)
 
@@ -94,7 +94,7 @@ def address_by_file(lab: Lab, source: Node, name: str) -> str:
     none."""
     if name in lab.topology.nodes:
         return ""
-    lines = _lines(lab, source, "hosts")
+    lines = netns.etc_lines(namespace(lab.name, source.name), "hosts")
     return next((words[0] for words in lines if name.lower() in map(str.lower, words[1:])), "")
 
 
@@ -153,16 +153,3 @@ def _adapter_towards(lab: Lab, source: Node, address: str) -> Adapter:
         interfaces = Snapshot(netlink).names
         used = ask(netlink, interfaces, RouteLookup(ip_address(address))).interface
     return next((adapter for adapter in source.adapters if adapter.holder == used), source.primary)
-
-
-def _name_servers(lab: Lab, source: Node) -> list[str]:
-    """Return the name servers of a node's resolv.conf."""
-    lines = _lines(lab, source, "resolv.conf")
-    return [words[1] for words in lines if words[0] == "nameserver" and len(words) > 1]
-
-
-def _lines(lab: Lab, source: Node, name: str) -> list[list[str]]:
-    """Return the words of each line of a file in a node's /etc; none if there is no such file."""
-    file = netns.ETC / namespace(lab.name, source.name) / name
-    text = file.read_text(errors="replace") if file.is_file() else ""
-    return [words for line in text.splitlines() if (words := line.partition("#")[0].split())]

@@ -24,6 +24,7 @@ from netlab.scenario.model.expectations import (
     Rule,
     is_pattern,
 )
+from netlab.scenario.model.facts import Fact, LeaseFact, NeighbourFact, RouteFact
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
@@ -56,6 +57,7 @@ __all__ = [
     "DhcpExpected",
     "DnsExpected",
     "Expectations",
+    "Fact",
     "Family",
     "Forwards",
     "FurtherLan",
@@ -67,13 +69,16 @@ __all__ = [
     "Internet",
     "Lan",
     "LanDhcp",
+    "LeaseFact",
     "Listen",
     "LossExpected",
     "MovedOrCopied",
     "Nat",
+    "NeighbourFact",
     "Nic",
     "Peer",
     "Proxy",
+    "RouteFact",
     "Rule",
     "Scenario",
     "Segment",
@@ -126,6 +131,7 @@ MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
     *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),
+    *(Fact, LeaseFact, RouteFact, NeighbourFact),
 )
 """All kinds of mappings that a file has."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from netlab.errors import UsageError
 from netlab.probe_kinds import MTUS, check
 from netlab.scenario.causes import causes
+from netlab.scenario.model.facts import CheckedFact
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import Bandwidth, Family, Names, OneLine, Patterns
 from netlab.suggest import instead
@@ -219,6 +220,9 @@ class Expectations:
         default=None, description="For pairs that no rule names."
     )
     rules: list[Rule] = key(default=[], description="The first rule that names a pair decides it.")
+    facts: list[CheckedFact] = key(
+        default=[], description="What must be true of machines: leases, routes, names."
+    )
 
     @property
     def say_nothing(self) -> bool:
@@ -227,7 +231,8 @@ class Expectations:
 
 
 def _with_few_patterns(expect: Expectations) -> Expectations:
-    sides = (side for rule in expect.rules for side in (rule.source, rule.target))
+    sides = [side for rule in expect.rules for side in (rule.source, rule.target)]
+    sides += [fact.on for fact in expect.facts]
     patterns = {name for side in sides for name in side if is_pattern(name)}
     if len(patterns) > MAX_PATTERNS:
         raise ValueError(f"has {len(patterns):,} patterns, and {MAX_PATTERNS} are possible")
