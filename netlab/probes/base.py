@@ -97,7 +97,7 @@ class Probe(ABC):
 
     @property
     def key(self) -> object:
-        """What its packets carry, and no other probe's of its kind do; see `keys_of`."""
+        """Value that its packets carry, and no other probe's of its kind do; see `keys_of`."""
         return self.token
 
     @staticmethod

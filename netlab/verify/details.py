@@ -22,7 +22,7 @@ class Throughput:
 
 @frozen
 class Details:
-    """What was seen of one probe."""
+    """Sightings of one probe, put together."""
 
     passed: frozenset[str] | None = None
     """Machines and switches that the request has passed or reached; None: it was not followed."""

@@ -16,7 +16,7 @@ from netlab.scenario.model import ICMP, Family
 from netlab.scenario.topology import Adapter
 from netlab.verify import demands, rounds
 from netlab.verify.batches import PairProbe
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 from netlab.verify.details import NO_DETAILS, Details
 from netlab.verify.inputs import MatrixInput
 
@@ -131,7 +131,7 @@ class _Addresses:
             for adapter in expectation.seen_adapters()
             for address in _ips_of(adapter, self.ips)
         )
-        failure = demands.unmet(expectation, Measured(outcome, allowed, details))
+        failure = demands.unmet(expectation, Probed(outcome, allowed, details))
         seen_as = self._owners.get(outcome.seen_as or "")
         return Result(expectation, outcome, allowed, failure, seen_as, to or None, details)
 

@@ -19,7 +19,7 @@ from netlab.messages import N_, Message
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
 from netlab.verify.demands import sender, verdict
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 from netlab.verify.matrix import Result
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)((?:@.*)?)")
@@ -190,7 +190,7 @@ def _in_common(result: Result, node: str = "") -> str:
     `node`: where all pairs ended, if that is one node.
     """
     outcome, expectation = result.outcome, result.expectation
-    measured = Measured(outcome, result.allowed_sources)
+    measured = Probed(outcome, result.allowed_sources)
     if not (verdict.unmet(expectation, measured) or sender.unmet(expectation, measured)):
         return result.failure or ""  # It is a demand of its own that is not met.
     if outcome.verdict is not Verdict.ANSWERED:

@@ -11,7 +11,7 @@ from netlab.probe_kinds import MTUS, check
 from netlab.scenario.causes import causes
 from netlab.scenario.model.facts import CheckedFact
 from netlab.scenario.model.marks import Valid, key, mapping
-from netlab.scenario.model.values import Bandwidth, Family, Names, OneLine, Patterns
+from netlab.scenario.model.values import Bandwidth, Family, NameList, OneLine, Patterns
 from netlab.suggest import instead
 
 MAX_PATTERNS = 500
@@ -57,7 +57,7 @@ def _kind(word: str) -> str:
     except UsageError as error:
         raise ValueError(f"{error.what}; {error.fix}") from error
     if kind in _NO_VERDICT:
-        raise ValueError(f"'{word}' measures no pair; `netlab trace --by {word}` shows it")
+        raise ValueError(f"'{word}' measures no pair; `trace --by {word}` shows it")
     return word
 
 
@@ -134,7 +134,7 @@ class Rule:
     of probe decides it."""
 
     source: Patterns = key(alias="from", description="Endpoints or patterns: vm1, vm*, host.")
-    target: Names = key(
+    target: NameList = key(
         default=[],
         alias="to",
         description="Endpoints or patterns; an adapter is written host@vmnet8. dhcp asks everybody on the"
@@ -153,7 +153,7 @@ class Rule:
         Valid(before=_kinds, written=str | list[str], min_length=1, max_length=_MOST_KINDS),
     ] = key(
         default=[ICMP],
-        description="Kinds of probes, as `netlab trace --by` has them: icmp (a ping), tcp:80, udp:53,"
+        description="Kinds of probes, as `trace --by` has them: icmp (a ping), tcp:80, udp:53,"
         " http, dns:www.example.com, dhcp, arp, raw:47, mtu, mtu:1500 (a packet of that size, uncut);"
         " also a list, a range of ports tcp:8000-8010, and iperf3. Rules for other kinds than icmp name"
         " the pairs that are measured.",
@@ -194,10 +194,12 @@ class Rule:
         default=None,
         description="The machine that answers: vm1, where a forwarded port of the host's leads.",
     )
-    through: Names = key(
+    through: NameList = key(
         default=[], description="Machines and switches that the packet passes: router, vmnet8-nat."
     )
-    not_through: Names = key(default=[], description="Machines and switches that it must not pass.")
+    not_through: NameList = key(
+        default=[], description="Machines and switches that it must not pass."
+    )
     dns: DnsExpected | None = key(default=None, description="by dns: the reply.")
     http: HttpExpected | None = key(default=None, description="by http: the page.")
     dhcp: DhcpExpected | None = key(default=None, description="by dhcp: the offers.")

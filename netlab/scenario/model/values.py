@@ -248,7 +248,7 @@ HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
-Names = Annotated[list[str], Valid(before=_list, written=str | list[str])]
+NameList = Annotated[list[str], Valid(before=_list, written=str | list[str])]
 Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]
 Bandwidth = Annotated[int, Valid(before=_bandwidth, written=str, examples=["512kbit", "10mbit"])]
 """Bits per second."""

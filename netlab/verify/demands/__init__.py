@@ -1,4 +1,4 @@
-"""What a rule demands of a probe, a file for each kind of demand.
+"""Demands that a rule makes on a probe, a file for each kind.
 
 A demand is a key of `scenario.model.Rule`, a file here with a function that says in words what is not met,
 and a line in `DEMANDS`.
@@ -22,9 +22,9 @@ from netlab.verify.demands import (
     verdict,
     way,
 )
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
-DEMANDS: Sequence[Callable[[Expectation, Measured], str | None]] = (
+DEMANDS: Sequence[Callable[[Expectation, Probed], str | None]] = (
     verdict.unmet,
     sender.unmet,
     reason.unmet,
@@ -39,7 +39,7 @@ DEMANDS: Sequence[Callable[[Expectation, Measured], str | None]] = (
 )
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return why an expectation is not met, None if it is: the first demand that is not."""
     reasons = (demand(expectation, measured) for demand in DEMANDS)
     return next((reason for reason in reasons if reason), None)

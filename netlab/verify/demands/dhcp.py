@@ -8,10 +8,10 @@ from netlab.messages import Message
 from netlab.probes.answers import DhcpOffer, DhcpOffers
 from netlab.scenario.expectation import Expectation
 from netlab.scenario.model import DhcpExpected
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that the offer is another one; None if it is the one that is expected."""
     demand = expectation.rule.dhcp if expectation.rule else None
     if not demand:

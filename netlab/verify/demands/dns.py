@@ -5,10 +5,10 @@ from __future__ import annotations
 from netlab.messages import Message
 from netlab.probes.answers import DnsAnswer
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that the reply is another one; None if it is the one that is expected."""
     demand = expectation.rule.dns if expectation.rule else None
     answer = measured.details.answer

@@ -5,14 +5,14 @@ from __future__ import annotations
 from netlab.messages import Message
 from netlab.probes.answers import HttpAnswer
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 from netlab.visible import visible
 
 _SHOWN = 80
 """Characters of a page that a sentence shows."""
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that the page is another one; None if it is the one that is expected."""
     demand = expectation.rule.http if expectation.rule else None
     answer = measured.details.answer

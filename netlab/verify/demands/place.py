@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from netlab.messages import Message
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that it ended elsewhere; None if it ended where it is expected."""
     rule, outcome = expectation.rule, measured.outcome
     if not rule or not rule.at or rule.at == outcome.at:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from netlab.messages import Message
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that it is blocked for another reason; None if it is the one that is expected."""
     rule, outcome = expectation.rule, measured.outcome
     if rule and rule.because and rule.because != outcome.cause:

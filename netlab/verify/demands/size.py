@@ -5,10 +5,10 @@ from __future__ import annotations
 from netlab.messages import Message
 from netlab.probes.answers import PathMtu
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that another size is the largest; None if it is the one that is expected."""
     rule, answer = expectation.rule, measured.details.answer
     if not rule or rule.mtu is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from netlab.messages import Message
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that more or less gets through; None if it is within its bounds."""
     rule, throughput = expectation.rule, measured.details.throughput
     if not rule or throughput is None:

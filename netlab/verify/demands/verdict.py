@@ -5,10 +5,10 @@ from __future__ import annotations
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.messages import Message
 from netlab.scenario.expectation import WHATEVER, Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that the verdict is another one; None if it is the one that is expected."""
     if expectation.verdict == WHATEVER:
         return None

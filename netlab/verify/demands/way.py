@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from netlab.messages import Message
 from netlab.scenario.expectation import Expectation
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 
 
-def unmet(expectation: Expectation, measured: Measured) -> str | None:
+def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that it took another way; None if it took the one that is expected."""
     rule, passed = expectation.rule, measured.details.passed
     if not rule or not (rule.through or rule.not_through):

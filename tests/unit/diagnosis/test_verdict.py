@@ -14,7 +14,7 @@ from netlab.packets import icmp
 from netlab.scenario.expectation import matrix
 from netlab.verify import demands, rounds
 from netlab.verify.batches import PairProbe
-from netlab.verify.demands.measured import Measured
+from netlab.verify.demands.probed import Probed
 from netlab.verify.results import PairResult
 
 
@@ -94,7 +94,7 @@ def unmet(verdict: str, outcome: Outcome) -> str | None:
     reachable = next(pair for pair in matrix(topology) if pair.verdict == "reachable")
     is_seen = verdict == "reachable"
     pair = replace(reachable, verdict=verdict, seen_as=reachable.seen_as if is_seen else None)
-    return demands.unmet(pair, Measured(outcome, ("10.0.0.1",) if is_seen else ()))
+    return demands.unmet(pair, Probed(outcome, ("10.0.0.1",) if is_seen else ()))
 
 
 @pytest.mark.parametrize("verdict", ["reachable", "blocked", "answered", "refused", "dropped"])

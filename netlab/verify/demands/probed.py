@@ -8,7 +8,7 @@ from netlab.verify.details import NO_DETAILS, Details
 
 
 @frozen
-class Measured:
+class Probed:
     """A probe that is over."""
 
     outcome: Outcome
