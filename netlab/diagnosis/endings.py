@@ -61,6 +61,9 @@ def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         words = Message("the kernel: {error}", error=os.strerror(error))
         return no_route(source, evidence.address, words, evidence)
+    if error == errno.EMSGSIZE:
+        words = Message("the kernel: {error}", error=os.strerror(error))
+        return dropped(source, Cause.MTU_EXCEEDED, words)
     if rule := evidence.drops.get((source, Part.REQUEST)):
         return dropped(source, rule.cause, rule.rule)
     if source in evidence.silenced:

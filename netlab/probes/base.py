@@ -15,10 +15,11 @@ from netlab.diagnosis.evidence import ProbeConnection
 from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
 from netlab.packets.filters import PacketPattern
-from netlab.packets.frame import Fields, message_name
+from netlab.packets.frame import Fields, message_name, payload
 from netlab.packets.icmp import TOKEN_BYTES
 from netlab.packets.icmp_socket import attach, drops
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import Answer
 
 _AT_ONCE = 1000
 """Packets that are taken in by one look."""
@@ -95,6 +96,17 @@ class Probe(ABC):
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
 
     @property
+    def key(self) -> object:
+        """Value that its packets carry, and no other probe's of its kind do; see `keys_of`."""
+        return self.token
+
+    @staticmethod
+    def keys_of(fields: Fields, data: bytes) -> tuple[object, ...]:
+        """Return what may be the key of the probe of this kind whose packet a frame is: where many are under
+        way, it is not compared with each of them. None of them: it may be any probe's."""
+        return (payload(data)[:TOKEN_BYTES],)
+
+    @property
     def connection(self) -> ProbeConnection | None:
         """The TCP connection, if one was made."""
         return None
@@ -137,6 +149,10 @@ class Probe(ABC):
         """Return what was learnt, as lines. `frames`: the probe's, in order; `names`: IP or MAC to node."""
         return []
 
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> Answer | None:
+        """Return the content of the reply, None if there is none or it says nothing; see `results`."""
+        return None
+
     def close(self) -> None:
         """Close every socket."""
         for sock in self.sockets:
@@ -156,6 +172,11 @@ class Probe(ABC):
             self._lost_before += drops(sock)
         self.sockets.append(sock)
         return sock
+
+    def bind(self, sock: socket.socket) -> None:
+        """Bind a socket to the source address that is to be used, if there is one."""
+        if self.ends.bind:
+            sock.bind((self.ends.bind, 0))
 
     @property
     def lost(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address
 
 from netlab.kernel.state.sockets import has_udp_port
@@ -13,6 +13,7 @@ from netlab.packets import layers
 from netlab.packets.filters import PacketPattern, probe_filter
 from netlab.packets.frame import DHCP_OPTIONS, Fields, decode, dhcp_name, dhcp_options, payload
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import DhcpOffer, DhcpOffers
 from netlab.probes.base import Ends, Probe, received
 from netlab.visible import visible
 
@@ -24,7 +25,7 @@ _ETHERNET = b"\1"
 """The type of address that a client's identifier begins with (RFC 2132, 9.14)."""
 _XID_AT = 8 * 8 + 4 * 8
 """Offset in bits from the UDP header on."""
-_ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
+_MASK, _ROUTER, _DNS, _SERVER = 1, 3, 6, 54
 _LEASE_SECONDS = 51
 _DOMAIN = 15
 
@@ -92,16 +93,27 @@ class DhcpProbe(Probe):
 
     def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
         """Return a line for each offer, and how many servers there are."""
-        offers: dict[object, str] = {}
-        arrived = set()
-        for frame in frames:
-            if frame.packet and frame.packet.part is Part.REPLY:
-                offers.setdefault(frame.packet.key, _offer(frame, names))
-                if frame.sighting.namespace == self.ends.source and not frame.sighting.foreign:
-                    arrived.add(frame.packet.key)
+        offers, arrived = _first_of_each(frames), _first_of_each(filter(self._is_home, frames))
         servers = f"{len(offers)} server" + "s" * (len(offers) != 1)
         lost = f", {len(offers) - len(arrived)} in vain" * (len(arrived) < len(offers))
-        return [*offers.values(), f"{servers} answered{lost}"]
+        lines = [_line(_read(frame, names)) for frame in offers.values()]
+        return [*lines, f"{servers} answered{lost}"]
+
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> DhcpOffers | None:
+        arrived = _first_of_each(filter(self._is_home, frames)).values()
+        return DhcpOffers(tuple(_read(frame, names) for frame in arrived)) if arrived else None
+
+    def _is_home(self, frame: Frame) -> bool:
+        return frame.sighting.namespace == self.ends.source and not frame.sighting.foreign
+
+
+def _first_of_each(frames: Iterable[Frame]) -> dict[object, Frame]:
+    """Return the first sighting of each reply."""
+    replies: dict[object, Frame] = {}
+    for frame in frames:
+        if frame.packet and frame.packet.part is Part.REPLY:
+            replies.setdefault(frame.packet.key, frame)
+    return replies
 
 
 def _discover(mac: str, number: int) -> bytes:
@@ -123,17 +135,36 @@ def _discover(mac: str, number: int) -> bytes:
     )
 
 
-def _offer(frame: Frame, names: Mapping[str, str]) -> str:
+def _read(frame: Frame, names: Mapping[str, str]) -> DhcpOffer:
+    """Return what an offer says."""
     options = dict(dhcp_options(payload(frame.sighting.data)[DHCP_OPTIONS:]))
+
+    def addresses(code: int) -> tuple[str, ...]:
+        content = options.get(code, b"")
+        whole = content if len(content) % 4 == 0 else b""
+        return tuple(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", whole))
+
+    seconds = options.get(_LEASE_SECONDS, b"")
+    return DhcpOffer(
+        names.get(frame.fields["ip.src"], frame.fields["ip.src"]),
+        frame.fields.get("dhcp.address", ""),
+        addresses(_MASK),
+        addresses(_ROUTER),
+        addresses(_DNS),
+        addresses(_SERVER),
+        visible(options.get(_DOMAIN, b"").rstrip(b"\0").decode(errors="replace")),
+        int.from_bytes(seconds) if len(seconds) == 4 else 0,
+    )
+
+
+def _line(offer: DhcpOffer) -> str:
     values = {
-        word: ", ".join(str(IPv4Address(raw)) for (raw,) in struct.iter_unpack("4s", options[code]))
-        for code, word in _ADDRESSES.items()
-        if options.get(code) and len(options[code]) % 4 == 0
+        "mask": ", ".join(offer.mask),
+        "router": ", ".join(offer.router),
+        "DNS": ", ".join(offer.dns),
+        "server": ", ".join(offer.identifier),
+        "lease": f"{offer.lease} s" if offer.lease else "",
+        "domain": offer.domain,
     }
-    if len(options.get(_LEASE_SECONDS, b"")) == 4:
-        values["lease"] = f"{int.from_bytes(options[_LEASE_SECONDS])} s"
-    if _DOMAIN in options:
-        values["domain"] = visible(options[_DOMAIN].rstrip(b"\0").decode(errors="replace"))
-    server = names.get(frame.fields["ip.src"], frame.fields["ip.src"])
-    detail = " · ".join(f"{word} {value}" for word, value in values.items())
-    return f"{server} offers {frame.fields.get('dhcp.address', 'nothing')} · {detail}"
+    detail = " · ".join(f"{word} {value}" for word, value in values.items() if value)
+    return f"{offer.server} offers {offer.address or 'nothing'} · {detail}"

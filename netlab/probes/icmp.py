@@ -56,8 +56,7 @@ class EchoProbe(Probe):
         return 4.0
 
     def send(self) -> None:
-        if self.ends.bind:
-            self.socket.bind((self.ends.bind, 0))
+        self.bind(self.socket)
         self.send_numbered(self.request, 1)
 
     def send_numbered(self, request: EchoRequest, sequence: int) -> None:

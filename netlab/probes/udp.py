@@ -26,6 +26,7 @@ class UdpProbe(Probe):
         self.port: int = port
         self.received: bytes | None = None
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.bind(self.socket)
         self.socket.connect_ex((ends.to, port))
         self.own_port = str(self.socket.getsockname()[1])
 

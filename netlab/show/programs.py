@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import connections
 from netlab.kernel.nftables.nft import PROTOCOLS
 from netlab.kernel.process import services
@@ -38,7 +39,7 @@ def nat(look: Look) -> Iterator[ViewRow]:
 def dns(look: Look) -> Iterator[ViewRow]:
     served = {node: service.config for node, service in look.services() if _is_dns(service)}
     for namespace, node in look.machines.items():
-        asks = [_name_server(look, server) for server in look.name_servers(namespace)]
+        asks = [_name_server(look, server) for server in netns.name_servers(namespace)]
         config = _settings(served.get(node, ""))
         upstream = [look.named(server) for server in config.get("server", ())]
         names = [record.replace(",", " = ") for record in config.get("host-record", ())]

@@ -59,9 +59,11 @@ def traces(
     requests: Sequence[TraceRequest],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+    told: bool = True,
 ) -> list[Trace]:
     """Send probes, all at the same time, and follow each; those that stay unexplained are sent once more.
 
+    They are of one IP protocol. If `told`, the traces have decisions and history.
     `netmap` has every namespace of the lab that is there; each probe's source is. `dhcp_complaints`
     returns, when the probes are over, the servers whose logs say that they have no address left for a MAC
     address, with their words.
@@ -70,13 +72,13 @@ def traces(
     for request in requests:
         if request.target == request.source:
             netmap = netmap.with_loopback(request.source)
-    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+    with _Look(netmap, requests, interruption, dhcp_complaints, told) as look:
         look.send()
         look.wait()
         traces = look.traces()
     left = [number for number, trace in enumerate(traces) if trace.diagnosis.unexplained]
     first = [_first_look(traces[number], netmap) for number in left]
-    again = second_looks(netmap, first, interruption, dhcp_complaints)
+    again = second_looks(netmap, first, interruption, dhcp_complaints, told=told)
     for number, second in zip(left, again, strict=True):
         traces[number] = _better(traces[number], second)
     return traces
@@ -307,18 +309,20 @@ def _trace(
         second_look=look,
     )
     names = tables.names_along(journey)
+    own = [frame for frame in frames if frame.packet]
     return Trace(
         request,
         probe.token.hex(),
-        min((frame.sighting.at for frame in frames if frame.packet), default=pursuit.sent_at),
+        min((frame.sighting.at for frame in own), default=pursuit.sent_at),
         bool(needed),
         journey,
         diagnose.diagnose(evidence),
         _decisions(journey, probe, hits, tables, names) if told else (),
-        tuple(probe.results([frame for frame in frames if frame.packet], names)),
+        tuple(probe.results(own, names)),
         tuple(frames),
         History(start, dated(changes, frames, netmap.nodes) if told else ()),
         names,
+        probe.answer(own, names),
         look,
     )
 

@@ -504,7 +504,7 @@ MUTANTS = [
 @pytest.mark.parametrize("scenario", sorted(shipped()))
 def test_a_shipped_scenario_is_as_it_says(scenario):
     with lab.running(lab.prepare(lab.load(scenario))) as running:
-        results = lab.verify(running)
+        results = [*lab.facts(running), *lab.verify(running)]
         assert [f"{r.failure}" for r in results if not r.passed] == []
         assert not lab.status(running).drift
 

@@ -10,7 +10,21 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from netlab.scenario.model.common import Proxy
-from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
+from netlab.scenario.model.expectations import (
+    ANY,
+    ICMP,
+    IPERF3,
+    BandwidthExpected,
+    DhcpExpected,
+    DnsExpected,
+    Expectations,
+    Expected,
+    HttpExpected,
+    LossExpected,
+    Rule,
+    is_pattern,
+)
+from netlab.scenario.model.facts import Fact, LeaseFact, NeighbourFact, RouteFact
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
@@ -33,10 +47,17 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
+    "ANY",
     "AUTOMATIC",
+    "ICMP",
+    "IPERF3",
     "MAPPINGS",
+    "BandwidthExpected",
     "Dhcp",
+    "DhcpExpected",
+    "DnsExpected",
     "Expectations",
+    "Fact",
     "Family",
     "Forwards",
     "FurtherLan",
@@ -44,15 +65,20 @@ __all__ = [
     "HostAdapter",
     "HostAdapterState",
     "HostNic",
+    "HttpExpected",
     "Internet",
     "Lan",
     "LanDhcp",
+    "LeaseFact",
     "Listen",
+    "LossExpected",
     "MovedOrCopied",
     "Nat",
+    "NeighbourFact",
     "Nic",
     "Peer",
     "Proxy",
+    "RouteFact",
     "Rule",
     "Scenario",
     "Segment",
@@ -85,7 +111,10 @@ class Scenario:
         default={}, description="LAN segments: name, and {} or the subnet of static addresses."
     )
     vms: dict[NodeName, Vm]
-    expect: Expected
+    expect: Expected = key(
+        default=Expectations(),
+        description="What must be true of it: who reaches whom, and facts. Left out: `verify` shows what is.",
+    )
 
     @property
     def cards(self) -> list[str]:
@@ -101,6 +130,8 @@ class Scenario:
 MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+    *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),
+    *(Fact, LeaseFact, RouteFact, NeighbourFact),
 )
 """All kinds of mappings that a file has."""
 

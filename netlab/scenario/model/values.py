@@ -188,6 +188,20 @@ def _port(word: str) -> str:
     return f"{protocol}:{number}"
 
 
+def _bandwidth(value: object) -> object:
+    """Return bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    matched = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    if not matched:
+        raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
+    # The kernel counts bytes.
+    bits = 8 * round(float(matched[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[matched[2]] / 8)
+    if not 8_000 <= bits <= 10**10:
+        raise ValueError("must be from 8kbit to 10gbit")
+    return bits
+
+
 def _text_like(*examples: str) -> dict[str, Any]:
     return {"type": "string", "examples": list(examples)}
 
@@ -234,4 +248,7 @@ HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
+NameList = Annotated[list[str], Valid(before=_list, written=str | list[str])]
 Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]
+Bandwidth = Annotated[int, Valid(before=_bandwidth, written=str, examples=["512kbit", "10mbit"])]
+"""Bits per second."""

@@ -9,6 +9,7 @@ from uuid import UUID
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
+    Bandwidth,
     Exceptions,
     FirewallWords,
     Flag,
@@ -33,20 +34,6 @@ def _uuid(value: object) -> object:
     return UUID(digits)
 
 
-def _bandwidth(value: object) -> object:
-    """Return bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
-    if not isinstance(value, str):
-        raise ValueError("must be text")
-    matched = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
-    if not matched:
-        raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
-    # The kernel counts bytes.
-    bits = 8 * round(float(matched[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[matched[2]] / 8)
-    if not 8_000 <= bits <= 10**10:
-        raise ValueError("must be from 8kbit to 10gbit")
-    return bits
-
-
 def _nic(value: object) -> object:
     return {"network": value} if isinstance(value, str) else value
 
@@ -55,10 +42,9 @@ def _nic(value: object) -> object:
 class Transfer:
     """One direction of an adapter, as on the page Advanced of VMware's adapter settings."""
 
-    bandwidth: Annotated[
-        int | None,
-        Valid(before=_bandwidth, written=str, examples=["512kbit", "10mbit"]),
-    ] = key(default=None, description="Whole frames, in bits per second: 512kbit, 10mbit, 1gbit.")
+    bandwidth: Bandwidth | None = key(
+        default=None, description="Whole frames, in bits per second: 512kbit, 10mbit, 1gbit."
+    )
     loss: Annotated[float, Valid(ge=0, le=100)] = key(
         default=0, description="Percent of the frames that get lost."
     )

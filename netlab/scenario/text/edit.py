@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from netlab.errors import ScenarioError, UsageError
@@ -156,7 +156,7 @@ def _no_vm(name: str, vms: Any) -> UsageError:
 
 
 def _forget(expect: Any, is_removed: Callable[[str], bool]) -> None:
-    """Take endpoints out of the rules; one that was only about them is removed."""
+    """Take endpoints out of the rules and facts; one that was only about them is removed."""
 
     def remaining(value: Any) -> Any:
         endpoints = value if isinstance(value, list) else [value]
@@ -171,6 +171,19 @@ def _forget(expect: Any, is_removed: Callable[[str], bool]) -> None:
             kept.append(rule)
     if "rules" in expect:
         expect["rules"] = kept
+    if "facts" in expect:
+        expect["facts"] = [
+            {**fact, "on": remaining(fact["on"])} if isinstance(fact["on"], list) else fact
+            for fact in expect["facts"]
+            if remaining(fact["on"]) and not any(map(is_removed, _compared(fact)))
+        ]
+
+
+def _compared(fact: Any) -> Iterator[str]:
+    """Yield the words that a fact compares with: names of endpoints are among them."""
+    for value in fact.values():
+        if isinstance(value, dict):
+            yield from (word for word in value.values() if isinstance(word, str))
 
 
 def targets(data: Data) -> list[str]:

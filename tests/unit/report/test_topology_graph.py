@@ -334,7 +334,7 @@ def test_a_wire_starts_at_the_machine_and_ends_at_the_switch():
     assert wires["vmnet8-nat", "host"].is_nat_uplink and not wires["host", "vmnet8"].is_nat_uplink
 
 
-# Measured by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.
+# Probed by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.
 MEASURED = {
     "address": {
         278: "ijl", 295: "IJ", 318: " ,.·", 337: "/:;|", 361: "-", 392: "t", 557: "L", 615: "e",

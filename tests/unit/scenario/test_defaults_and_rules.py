@@ -219,7 +219,7 @@ def test_the_schema_beside_the_shipped_scenarios_is_up_to_date(capsys):
         {"vmnets": {"VMnet0": {"mode": "bridged"}}},
         {"vms": {"my vm": {"nics": ["vmnet8"]}}},
         {"lan": {"peers": {"pc": 7}}},
-        {"expect": {"rules": [{"from": "vm1"}]}},
+        {"expect": {"rules": [{"to": "vm1"}]}},
     ],
 )
 def test_the_schema_refuses_what_netlab_refuses(wrong):
