@@ -14,6 +14,7 @@ from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
+    ChainPolicy,
     Family,
     HostAdapterState,
     LanName,
@@ -21,6 +22,7 @@ from netlab.scenario.model.values import (
     MovedOrCopied,
     NodeName,
     OneLine,
+    RuleSet,
     Switching,
     VmnetName,
     VmnetService,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AUTOMATIC",
     "MAPPINGS",
+    "ChainPolicy",
     "Dhcp",
     "Expectations",
     "Family",
@@ -54,6 +57,7 @@ __all__ = [
     "Peer",
     "Proxy",
     "Rule",
+    "RuleSet",
     "Scenario",
     "Segment",
     "Switching",

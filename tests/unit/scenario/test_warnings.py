@@ -13,8 +13,8 @@ from netlab.scenario.loader import load_text
 
 SUBNET = "choose another subnet, unless that is what you want to see"
 GATEWAY = (
-    "let the adapter that is to be taken be the first, or the others have no gateway, unless that is what you"
-    " want to see"
+    "give the adapter that is to be taken the lowest `metric`, or the others `default: false`, unless that is"
+    " what you want to see"
 )
 
 
