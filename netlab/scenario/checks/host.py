@@ -160,4 +160,5 @@ def forwards(topology: Topology) -> Iterator[PathProblem]:
     if host.forward_allows and not host.rules and host.forward_policy is not ChainPolicy.DROP:
         path = ("host", "forward_allows")
         message = "nothing keeps forwarded packets out that could be let pass"
-        yield PathProblem(path, message, "add `rules` or `forward_policy: drop`", on_key=True)
+        fix = "add `rules` or `forward_policy: drop`"
+        yield PathProblem(path, message, fix, on_key=True, is_warning=True)

@@ -19,7 +19,7 @@ from netlab.scenario.model import (
     Vm,
     VmnetService,
 )
-from netlab.scenario.topology.metrics import card_metrics, host_adapter_metric, vm_metric
+from netlab.scenario.topology.metrics import card_metrics, has_link, host_adapter_metric, vm_metric
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -187,7 +187,7 @@ def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator
             mtu=nic.mtu,
             icmp_errors=nic.icmp_errors,
             dns=adapter.dns if asks_router else None,
-            connected=nic.connected,
+            connected=has_link(scenario, name),
         )
     for network in networks.values():
         settings = network.adapter
@@ -214,7 +214,7 @@ def _exits(scenario: Scenario) -> set[str]:
         card = scenario.host.nics[name]
         if card.lan not in routed:
             exits.add(name)
-        if card.connected:
+        if has_link(scenario, name):
             routed.add(card.lan)
     return exits
 

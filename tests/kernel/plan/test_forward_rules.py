@@ -75,7 +75,13 @@ def pings(source: str, target: str) -> bool:
     return inside(f"{NAME}.{source}", *ping).returncode == 0
 
 
-CALLS = (("nat", INTERNET), ("routed", INTERNET), ("pc", "10.9.0.2"), ("only", PC), ("pc", "10.8.0.9"))
+CALLS = (
+    ("nat", INTERNET),
+    ("routed", INTERNET),
+    ("pc", "10.9.0.2"),
+    ("only", PC),
+    ("pc", "10.8.0.9"),
+)
 
 
 def test_without_rules_all_of_them_get_through(running):
@@ -129,5 +135,10 @@ def test_firewalld_lets_libvirt_s_zones_out_and_rejects_what_comes_in(running):
 def test_the_rules_are_shown_as_the_programs_write_them(running):
     with assigned(rules="[docker, ufw, firewalld]"):
         shown = inside(f"{NAME}.host", "nft", "list", "ruleset").stdout
-        for chain in ("DOCKER-USER", "DOCKER-FORWARD", "ufw-before-forward", "filter_FORWARD_ZONES"):
+        for chain in (
+            "DOCKER-USER",
+            "DOCKER-FORWARD",
+            "ufw-before-forward",
+            "filter_FORWARD_ZONES",
+        ):
             assert f"chain {chain} {{" in shown

@@ -140,6 +140,14 @@ def test_a_full_tunnel_takes_the_default_route_and_a_vmnet_s_and_a_split_tunnel_
         assert "198.51.100.2" in inside(f"{NAME}.vm1", "busybox", "wget", "-qO-", INTERNET).stdout
 
 
+def test_a_tunnel_goes_through_a_card():
+    with shipped("vpn-full-tunnel"):
+        assign("host.eth0", connected="false")
+        assert (route("host"), route("host", "10.20.0.9")) == ("", "")
+        assign("host.eth0", connected="true")
+        assert answers("host", "10.20.0.9")
+
+
 def test_what_a_vpn_has_taken_it_keeps_when_the_adapter_comes_back():
     with shipped("vpn-full-tunnel"):
         assign("vmnet8", adapter="off")
