@@ -287,6 +287,13 @@ MUTANTS = [
         },
     ),
     Mutant(
+        "bridge-to-wifi",
+        "frames from the air keep the host's MAC address",
+        without_rule("vmnet0", "ether daddr set ip daddr map"),
+        {f"vm1>{to}" for to in ("phone", "guests-router", "router", "internet")}
+        | {f"{node}>vm1" for node in ("phone", "guests-router")},
+    ),
+    Mutant(
         "wifi",
         "frames from the air keep the host's MAC address",
         without_rule("vmnet0", "ether daddr set ip daddr map"),
