@@ -197,6 +197,10 @@ def test_a_home_router_tells_of_a_narrow_line_unless_it_filters_icmp(errors):
         assert ("mtu" in ping.stdout + ping.stderr) == arrives
         path = lab.trace(up, "vm1", "internet", "mtu").diagnosis
         assert (path.verdict is Verdict.ANSWERED) == arrives, path
+        refusal = lab.trace(up, "vm1", "internet", "udp:9").diagnosis
+        told = Verdict.REFUSED if arrives else Verdict.DROPPED
+        assert (refusal.verdict, refusal.cause) == (told, Cause.PORT_CLOSED), refusal
+        assert ("the refusal was last seen on router" in refusal.evidence) == (not arrives)
 
 
 def test_a_lan_and_a_card_have_the_mtu_that_is_written():
