@@ -42,13 +42,6 @@ def port(peer: str, interface: str) -> str:
     return interface_name(f"{peer}-{interface}")
 
 
-def metric(interface: str) -> int:
-    """The metric of an adapter's default route: the first one's wins, wired before Wi-Fi before vmnets."""
-    kind = interface.rstrip("0123456789")
-    first = {"eth": 0, "wlan": 10, "vmnet": 20}.get(kind)
-    return 0 if first is None else first + int(interface.removeprefix(kind))
-
-
 def interface_name(name: str) -> str:
     """`name`, or a shortened form of it that the kernel can carry."""
     if len(name) <= INTERFACE_LENGTH:

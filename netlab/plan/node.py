@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from netlab.plan.names import metric, namespace, port
+from netlab.plan.names import namespace, port
 from netlab.plan.resources import (
     ANYWHERE,
     DEFAULT_ROUTE,
@@ -43,15 +43,18 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     for adapter in _configured(node):
         if adapter.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(netns, adapter.holder, node.name, lease_network(adapter), servers)
+            network = lease_network(adapter)
+            yield DhcpClient(netns, adapter.holder, node.name, network, adapter.metric, servers)
             if adapter.gets_lease:
                 yield Lease(netns, adapter.holder)
         if adapter.address is None or adapter.bare:
             continue
         yield Address(netns, adapter.holder, adapter.address)
-        if adapter.gateway and adapter.enabled:
-            # As the DHCP client does it: with several adapters, the first one's default route wins.
-            yield Route(netns, DEFAULT_ROUTE, adapter.gateway, metric(adapter.holder))
+        if adapter.enabled:
+            if adapter.gateway and adapter.metric is not None:
+                yield Route(netns, DEFAULT_ROUTE, adapter.gateway, adapter.metric)
+            for subnet, gateway in adapter.routes:
+                yield Route(netns, subnet, gateway)
 
 
 def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
@@ -64,7 +67,7 @@ def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
     )
     netns = namespace(lab, adapter.node)
     machine_end = CableEnd(netns, adapter.interface, adapter.mac, adapter.bridge, adapter.enabled)
-    return Cable(switch_end, machine_end, into.mtu)
+    return Cable(switch_end, machine_end, adapter.mtu or adapter.network.mtu)
 
 
 def switch(lab: str, network: Network) -> Iterator[Resource]:
@@ -130,4 +133,8 @@ def lease_network(adapter: Adapter) -> IPv4Network:
 
 
 def _static_name_servers(node: Node) -> tuple[IPv4Address, ...]:
-    return tuple(dict.fromkeys(adapter.dns for adapter in _configured(node) if adapter.dns))
+    """Name servers of static adapters: first those of the default route's, as systems ask them."""
+    adapters = sorted(
+        _configured(node), key=lambda adapter: (adapter.metric is None, adapter.metric or 0)
+    )
+    return tuple(dict.fromkeys(adapter.dns for adapter in adapters if adapter.dns))

@@ -27,7 +27,7 @@ from netlab.scenario.topology.parts import Denial
 _PARTS = (Network, Node, Adapter, Firewall, Problem)
 _WORDS = (
     *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
-    *(model.Listen, model.Switching, model.VmnetService),
+    *(model.Listen, model.Switching, model.VmnetService, model.RuleSet, model.ChainPolicy),
 )
 _VALUES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, UUID)
 _KINDS = {

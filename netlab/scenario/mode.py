@@ -83,6 +83,8 @@ class Mode:
     """True: the gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
     opens: tuple[str, ...] = ()
     """Ports that the product opens in the host's firewall, for machines of the network."""
+    zone: str = ""
+    """The zone of firewalld into which the product puts the host's adapter; empty: none of its own."""
     pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = pools.dhcp_pool
     """First and last address that DHCP leases."""
     router: AddressPicker | None = None

@@ -12,7 +12,16 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.verdict import Verdict
 from netlab.plan.plan import Plan
-from netlab.plan.resources import Address, Cable, Resource, Route, Ruleset, Service, Sysctl
+from netlab.plan.resources import (
+    Address,
+    Cable,
+    DhcpClient,
+    Resource,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
 from netlab.scenario.files import shipped
 from netlab.scenario.model import Family
 from tests.machine import inside, netlab
@@ -113,6 +122,17 @@ def without_route(node: str, destination: str) -> Edit:
     def edit(resource: Resource) -> Resource | None:
         routes = isinstance(resource, Route) and str(resource.destination) == destination
         return None if routes and noun_is_on(resource, node) else resource
+
+    return edit
+
+
+def with_default_route(node: str, metric: int) -> Edit:
+    """Let DHCP clients of a node take a default route of this metric."""
+
+    def edit(resource: Resource) -> Resource:
+        if isinstance(resource, DhcpClient) and noun_is_on(resource, node):
+            return replace(resource, metric=metric)
+        return resource
 
     return edit
 
@@ -224,6 +244,54 @@ MUTANTS = [
         "the host lets NAT VMs out by the card at home only",
         with_text("host", 'oifname { "eth0", "eth1" } accept', 'oifname "eth0" accept'),
         {f"vm2>{to}" for to in ("printer", "office-router")},
+    ),
+    Mutant(
+        "vpn-full-tunnel",
+        "the VPN leaves vmnet8 to the host",
+        without_route("host", "10.0.0.0/24"),
+        {"host>vm1"},
+    ),
+    Mutant(
+        "docker-forward",
+        "DOCKER-USER accepts nothing",
+        without_rule("host", 'ifname "virbr1" accept'),
+        {f"mended1>{to}" for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "docker-forward",
+        "Docker's chain FORWARD accepts",
+        with_text("host", "jump DOCKER-USER", "accept"),
+        {f"broken1>{to}" for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "default-route",
+        "the NAT adapter's default route is taken",
+        with_default_route("box1", 0),
+        {f"{node}>box1" for node in ("colleague", "office-router")}
+        | {f"box1>{node}" for node in ("colleague", "office-router")},
+    ),
+    Mutant(
+        "forwarding-between-switches",
+        "the host does not forward between the two",
+        without_rule("host", 'oifname { "default-switch", "wsl" } accept'),
+        {"ubuntu>win10", "win10>ubuntu"},
+    ),
+    Mutant(
+        "path-mtu",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {
+            f"{vm}>{to}"
+            for vm in ("vm1", "vm2")
+            for to in ("server", "company-router", "router", "internet")
+        },
+    ),
+    Mutant(
+        "bridge-to-wifi",
+        "frames from the air keep the host's MAC address",
+        without_rule("vmnet0", "ether daddr set ip daddr map"),
+        {f"vm1>{to}" for to in ("phone", "guests-router", "router", "internet")}
+        | {f"{node}>vm1" for node in ("phone", "guests-router")},
     ),
     Mutant(
         "wifi",

@@ -25,7 +25,6 @@ from netlab.kernel import files
 from netlab.kernel.installed import remedy
 from netlab.kernel.namespaces import enter, netns
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.names import metric
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import DhcpClient, Lease, Listening, Service
 
@@ -72,7 +71,7 @@ def _client_variables(run: RunDirectory, client: DhcpClient) -> dict[str, str]:
     return {
         "NETLAB_LEASE": str(run.lease(client.namespace, client.interface)),
         "NETLAB_RESOLV": f"{run.etc(client.namespace)}/resolv.conf",
-        "NETLAB_METRIC": str(metric(client.interface)),
+        "NETLAB_METRIC": "" if client.metric is None else str(client.metric),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
 

@@ -38,6 +38,7 @@ NAT = _mode(
     "libvirt-nat",
     "libvirt nat",
     onward=N_("the host leaves by {card}, as {outside}"),
+    zone="libvirt",
     subnet=IPv4Network("192.168.122.0/24"),
     routing=HostRouting.TRANSLATED,
     rejects_foreign=True,
@@ -46,6 +47,7 @@ NAT = _mode(
 ROUTE = _mode(
     "libvirt-route",
     N_("libvirt route"),
+    zone="libvirt-routed",
     onward=N_("the host forwards by {card}, untranslated"),
     routing=HostRouting.OPEN,
     rejects_foreign=True,
@@ -60,4 +62,4 @@ OPEN = _mode(
 )
 """libvirt adds no rules; the lab's host has no firewall of its own, so it is like `route` here."""
 
-ISOLATED = _mode("libvirt-isolated", N_("libvirt isolated"))
+ISOLATED = _mode("libvirt-isolated", N_("libvirt isolated"), zone="libvirt")

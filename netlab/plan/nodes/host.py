@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
+from netlab.plan.icmp_errors import filtered_in_tunnels
 from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import forwarding_interface, machine, plug
 from netlab.plan.nodes.firewall import Opened, firewall
+from netlab.plan.nodes.forward_rules import rules_of_programs
 from netlab.plan.nodes.guest import proxy
 from netlab.plan.resources import Listening, Resource, Ruleset, Service, Sysctl
 from netlab.plan.services import dnsmasq
@@ -33,10 +35,7 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
     products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
     cards = [adapter.interface for adapter in node.adapters if adapter.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-    routed_networks = topology.scenario.host.forwards
-    routed = [
-        adapter.interface for adapter in node.adapters if adapter.network.name in routed_networks
-    ]
+    routed = topology.host_interfaces(topology.scenario.host.forwards)
     shared = _shared(topology)
     forward_paths = [
         (nat.host_end(vmnet), nat.device_outside(vmnet).ip, forward)
@@ -58,6 +57,10 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(netns, rules)
+    yield from rules_of_programs(netns, topology, uplinks)
+    silent = [tunnel.interface for tunnel in topology.tunnels if not tunnel.icmp_errors]
+    if silent:
+        yield Ruleset(netns, filtered_in_tunnels(silent))
     # The host may call a forwarded port at its loopback, and a NAT engine the loopback.
     for end in uplinks:
         yield Sysctl(netns, f"net.ipv4.conf.{end}.route_localnet", "1")

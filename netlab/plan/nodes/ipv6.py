@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from netlab.plan.modes import nat
-from netlab.plan.names import metric, namespace
+from netlab.plan.names import namespace
 from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
 from netlab.plan.nodes.guest import server
 from netlab.plan.resources import (
@@ -72,9 +72,9 @@ def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource
             assert adapter.ipv6
             yield Address(netns, adapter.holder, adapter.ipv6)
             continue
-        yield Ipv6(netns, adapter.holder, adapter.network.prefix, metric(adapter.holder))
+        yield Ipv6(netns, adapter.holder, adapter.network.prefix, adapter.metric)
         if adapter.ipv6:
-            yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.network.leads_on_ipv6)
+            yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.leads_out_ipv6)
     if node.firewall.blocks and node.role is Role.VM:
         yield Ruleset(netns, firewall_6(node.firewall))
     if node.forwards:
@@ -191,8 +191,8 @@ def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[R
         return
     cards = [adapter.interface for adapter in adapters if adapter.network.lan]
     ends = [nat.host_end(vmnet) for vmnet in translated]
-    routed_networks = topology.scenario.host.forwards
-    routed = [adapter.interface for adapter in adapters if adapter.network.name in routed_networks]
+    forwarding = topology.host_interfaces(topology.scenario.host.forwards)
+    routed = [adapter.interface for adapter in adapters if adapter.interface in forwarding]
     forward = [f"iifname {_set(ends)} oifname {_set(cards)} accept"] if ends and cards else []
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Interface, IPv4Network
 
+from netlab.plan.icmp_errors import filtered_at_router
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -40,6 +41,8 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
         if node.role is Role.PEER:
             yield from machine(lab, node)
             yield plug(lab, node.primary, node.primary.network)
+            if node.primary.address:
+                yield from _into_tunnels(topology, namespace(lab, node.name), node.primary)
 
 
 def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
@@ -95,16 +98,32 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     yield Cable(
         CableEnd(netns, outside.interface, outside.mac),
         CableEnd(namespace(lab, INTERNET), provider.interface, provider.mac),
+        outside.network.mtu,
     )
-    routes = topology.scenario.all_lans[inside.network.name].routes
-    for subnet, gateway in routes.items():
+    lan = topology.scenario.all_lans[inside.network.name]
+    for subnet, gateway in lan.routes.items():
         yield Route(netns, subnet, gateway)
-    rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
+    yield from _into_tunnels(topology, netns, inside)
+    if not lan.icmp_errors:
+        yield Ruleset(netns, filtered_at_router())
+    rules = _router_rules(inside, outside, bool(lan.routes), _portal(topology, inside))
     yield Ruleset(netns, rules)
     yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
     yield Listening(netns, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
         yield Listening(netns, "dhcp-dns", "udp", 67)
+
+
+def _into_tunnels(topology: Topology, netns: str, neighbour: Adapter) -> Iterator[Route]:
+    """Routes of a LAN's machine to the host's ends of narrower tunnels there, whose errors tell the size.
+
+    A tunnel is a cable into the LAN's switch here, which tells nobody what is too large for it.
+    """
+    for tunnel in topology.tunnels:
+        address, mtu = tunnel.address, tunnel.mtu
+        is_near = tunnel.network.name == neighbour.network.name and tunnel.connected
+        if address and mtu and is_near and tunnel.icmp_errors and mtu < tunnel.network.mtu:
+            yield Route(netns, IPv4Network(address.ip), address.ip, mtu=mtu)
 
 
 def _admission(topology: Topology, lan: str) -> str:

@@ -76,6 +76,8 @@ class DhcpClient(OnInterface):
     host_name: str
     network: IPv4Network
     """The network of its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
+    metric: int | None = 0
+    """The metric of its default route; None: it sets none, whatever the lease tells."""
     name_servers: tuple[IPv4Address, ...] = ()
     """Name servers of the node's static adapters: they come before the lease's."""
     terms: tuple[str, ...] = ()

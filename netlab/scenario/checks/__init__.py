@@ -47,6 +47,8 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from subnets.subnets(scenario)
     yield from routes.overlaps(topology)
     yield from routes.default_routes(topology)
+    yield from routes.metrics(topology)
+    yield from routes.stolen(topology)
     yield from ipv6.prefixes(topology)
     yield from addresses.host_twice(topology)
     yield from host.routes(topology)

@@ -50,6 +50,11 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
             yield PathProblem(
                 (*path, "released"), message, "remove `released`, or `address`", on_key=True
             )
+        if not nic.default and (nic.gateway or nic.metric is not None):
+            key = "metric" if nic.metric is not None else "gateway"
+            message = f"{vm} takes no default route by eth{index} (`default: false`)"
+            fix = f"remove `{key}`, or `default: false`"
+            yield PathProblem((*path, key), message, fix, on_key=True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield PathProblem(

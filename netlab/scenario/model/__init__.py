@@ -28,6 +28,7 @@ from netlab.scenario.model.facts import Fact, LeaseFact, NeighbourFact, RouteFac
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
+    ChainPolicy,
     Family,
     HostAdapterState,
     LanName,
@@ -35,6 +36,7 @@ from netlab.scenario.model.values import (
     MovedOrCopied,
     NodeName,
     OneLine,
+    RuleSet,
     Switching,
     VmnetName,
     VmnetService,
@@ -53,6 +55,7 @@ __all__ = [
     "IPERF3",
     "MAPPINGS",
     "BandwidthExpected",
+    "ChainPolicy",
     "Dhcp",
     "DhcpExpected",
     "DnsExpected",
@@ -80,6 +83,7 @@ __all__ = [
     "Proxy",
     "RouteFact",
     "Rule",
+    "RuleSet",
     "Scenario",
     "Segment",
     "Switching",

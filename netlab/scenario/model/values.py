@@ -60,6 +60,21 @@ class Switching(StrEnum):
     HUB = "hub"
 
 
+class RuleSet(StrEnum):
+    """A program that writes rules for what the host forwards."""
+
+    DOCKER = "docker"
+    UFW = "ufw"
+    FIREWALLD = "firewalld"
+
+
+class ChainPolicy(StrEnum):
+    """A policy of a chain."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+
+
 class Family(StrEnum):
     """A family of addresses that packets are sent over."""
 
@@ -247,6 +262,9 @@ LanName = Annotated[str, Valid(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
+Metric = Annotated[int, Valid(ge=0, le=2**32 - 1, strict=True)]
+Mtu = Annotated[int, Valid(ge=576, le=9000, strict=True)]
+"""Bytes of an IP packet: from what every machine takes (RFC 791) to jumbo frames."""
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
 NameList = Annotated[list[str], Valid(before=_list, written=str | list[str])]
 Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]

@@ -12,6 +12,7 @@ from netlab.scenario.model.values import (
     Flag,
     HostAdapterState,
     HostNicName,
+    Mtu,
     Port,
     PrefixOrSwitch,
     Seconds,
@@ -159,9 +160,7 @@ class Segment:
     subnet: Subnet | None = key(
         default=None, description="Of the VMs' static addresses; VMware knows of none."
     )
-    mtu: Annotated[int, Valid(ge=576, le=9000, strict=True)] = key(
-        default=1500, description="Bytes of an IP packet."
-    )
+    mtu: Mtu = key(default=1500, description="Bytes of an IP packet.")
     switching: Switching = _SWITCHING
     promiscuous: Flag = _PROMISCUOUS
 
@@ -186,9 +185,7 @@ class Vmnet:
     excluded: list[HostNicName] = key(
         default=[], description="bridged, automatic: cards that it is never bridged to."
     )
-    mtu: Annotated[int, Valid(ge=576, le=9000, strict=True)] = key(
-        default=1500, description="Bytes of an IP packet."
-    )
+    mtu: Mtu = key(default=1500, description="Bytes of an IP packet.")
     adapter: (
         Annotated[
             HostAdapter,

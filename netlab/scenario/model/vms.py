@@ -16,7 +16,9 @@ from netlab.scenario.model.values import (
     Hosts,
     ListenPort,
     Mac,
+    Metric,
     MovedOrCopied,
+    Mtu,
     NodeName,
     Switched,
     UsableAddress,
@@ -68,6 +70,19 @@ class Nic:
         default=None, description="Default gateway of a static NIC."
     )
     dns: UsableAddress | None = key(default=None, description="Name server of a static NIC.")
+    metric: Metric | None = key(
+        default=None,
+        description="The metric of its default route; the lowest wins. Default: the first adapter wins; where"
+        " another adapter has a metric, 100 for eth0, 101 for eth1 and so on, as NetworkManager's.",
+    )
+    default: Flag = key(
+        default=True,
+        description="false: the guest takes no default route by it, whatever DHCP tells"
+        " (use-routes: false, never-default).",
+    )
+    mtu: Mtu | None = key(
+        default=None, description="Bytes of an IP packet; default: its network's."
+    )
     mac: Mac | None = key(
         default=None,
         description="Static; default: 00:0c:29 and the end of the VM's UUID, as VMware makes it.",

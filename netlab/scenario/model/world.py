@@ -8,14 +8,18 @@ from typing import Annotated
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
+    ChainPolicy,
     Exceptions,
     FirewallWords,
     Flag,
     HostNicName,
     Hosts,
     LanName,
+    Metric,
+    Mtu,
     NodeName,
     Prefix,
+    RuleSet,
     Subnet,
     UsableAddress,
     VmnetName,
@@ -92,6 +96,16 @@ class FurtherLan:
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
     )
+    mtu: Mtu = key(default=1500, description="Bytes of an IP packet on it.")
+    internet_mtu: Mtu = key(
+        default=1500,
+        description="Bytes of an IP packet on the router's line to the Internet: 1492 with PPPoE.",
+    )
+    icmp_errors: Flag = key(
+        default=True,
+        description="false: its router drops ICMP errors, its own too: no sender learns that its packets"
+        " are too large (a path MTU black hole).",
+    )
     peers: Peers = key(default={}, description="Other machines: name and address, or {} for DHCP.")
 
     @property
@@ -128,6 +142,31 @@ class HostNic:
         default=True,
         description="false: the cable is pulled, or the Wi-Fi is out of reach: the card has no addresses.",
     )
+    metric: Metric | None = key(
+        default=None,
+        description="The metric of its default route; the lowest wins. Default: the first card wins; where"
+        " another one has a metric, or a VPN the default route, 100 and up (eth0, eth1), 600 and up"
+        " (wlan0), 50 and up (vpn0), as NetworkManager's.",
+    )
+    default: Flag | None = key(
+        default=None,
+        description="Whether the host has a default route by it. Default: by a card, and by no VPN; a VPN"
+        " that has it is a full tunnel.",
+    )
+    routes: list[Subnet] = key(
+        default=[],
+        description="VPN: further subnets that the host sends into the tunnel; it comes before a vmnet or"
+        " card with the same subnet, and a longer prefix before a shorter one in any case.",
+    )
+    mtu: Mtu | None = key(
+        default=None,
+        description="Bytes of an IP packet; default: the LAN's. VPN: what the tunnel takes.",
+    )
+    icmp_errors: Flag = key(
+        default=True,
+        description="VPN: false: ICMP errors get lost at the tunnel: no sender behind the host, or beyond"
+        " the tunnel, learns that its packets are too large.",
+    )
 
 
 @mapping
@@ -142,7 +181,7 @@ class Host:
         min_length=1,
         description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
         " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
-        " a LAN, which leads to that LAN's subnet only.",
+        " a LAN, which leads to that LAN's subnet, its `routes` and, with `default: true`, everywhere.",
     )
     shares: VmnetName | None = key(
         default=None,
@@ -167,7 +206,24 @@ class Host:
     )
     forwards: list[LanName] = key(
         default=[],
-        description="Networks between which the host is a router (IP forwarding); default: it is none.",
+        description="Networks between which the host is a router (IP forwarding), by their names: LANs and"
+        " networks of every mode with an adapter of the host; a bridged one is its LAN. Default: it is none.",
+    )
+    rules: list[RuleSet] = key(
+        default=[],
+        description="Programs whose rules for forwarding the host has, as they write them: docker, ufw"
+        " (policy drop), firewalld (zone public rejects). What a NAT device of VMware's or VirtualBox's"
+        " sends is the host's own, and not forwarded.",
+    )
+    forward_policy: ChainPolicy | None = key(
+        default=None,
+        description="The policy of the host's chain FORWARD (iptables -P FORWARD DROP). Default: drop with"
+        " docker or ufw, else accept.",
+    )
+    forward_allows: list[LanName] = key(
+        default=[],
+        description="Networks from and to which that chain lets packets pass, whatever the programs say:"
+        " in DOCKER-USER with docker, else by `ufw route allow`, or firewalld's policies.",
     )
     hosts: Hosts = key(default={}, description="Lines of /etc/hosts: name and address.")
     proxy: OptionalProxy = key(

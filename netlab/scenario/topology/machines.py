@@ -19,6 +19,7 @@ from netlab.scenario.model import (
     Vm,
     VmnetService,
 )
+from netlab.scenario.topology.metrics import card_metrics, has_link, host_adapter_metric, vm_metric
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -60,7 +61,10 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     uuids, installed = _uuids(scenario), installations(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         adapters = tuple(
-            _vm_adapter(name, index, nic, plugged, uuids[name], _beside(vm, index, networks))
+            replace(
+                _vm_adapter(name, index, nic, plugged, uuids[name], _beside(vm, index, networks)),
+                metric=vm_metric(vm, index),
+            )
             for index, nic in enumerate(vm.nics)
             if (plugged := networks.get(nic.network))
             or (plugged := networks.get(private_name(nic.network, name, index)))
@@ -138,7 +142,9 @@ def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
     hardware = mac.physical(INTERNET)
     wan = networks[WAN]
     gateway = scenario.lan.public
-    adapters = [Adapter(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    adapters = [
+        Adapter(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, dns=first)
+    ]
     for number, lan in enumerate(scenario.lans, 1):
         wan, name = networks[wan_of(lan)], f"eth{number}"
         hardware = mac.physical(f"{INTERNET} {name}")
@@ -168,18 +174,21 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
 
 
 def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Adapter]:
-    routed: set[str] = set()
+    metrics, exits = card_metrics(scenario), _exits(scenario)
     for name, nic in sorted(scenario.host.nics.items()):
         lan = networks.get(nic.lan, networks[LAN])
-        adapter = replace(
-            _lan_adapter(scenario, lan, HOST, name, nic.address), connected=nic.connected
+        adapter = _lan_adapter(scenario, lan, HOST, name, nic.address)
+        asks_router = name in exits or (name in scenario.cards and name not in metrics)
+        yield replace(
+            adapter,
+            gateway=adapter.gateway if name in exits else None,
+            metric=metrics.get(name),
+            routes=tuple((subnet, scenario.all_lans[lan.name].gateway) for subnet in nic.routes),
+            mtu=nic.mtu,
+            icmp_errors=nic.icmp_errors,
+            dns=adapter.dns if asks_router else None,
+            connected=has_link(scenario, name),
         )
-        # One default route for a LAN: the first card's, as an operating system prefers one. None for
-        # a VPN: only packets to its subnet take it.
-        no_exit = name not in scenario.cards or lan.name in routed
-        yield replace(adapter, gateway=None, dns=None) if no_exit else adapter
-        if nic.connected:
-            routed.add(lan.name)
     for network in networks.values():
         settings = network.adapter
         if settings.state is not HostAdapterState.NONE:
@@ -190,9 +199,24 @@ def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator
                 _host_mac(network),
                 _interface(network.host_address, network),
                 settings.gateway,
-                settings.dns,
+                host_adapter_metric(scenario, network.name),
+                dns=settings.dns,
                 enabled=settings.state is HostAdapterState.ON,
             )
+
+
+def _exits(scenario: Scenario) -> set[str]:
+    """Return the host's cards with a default route: a LAN's first one, as an operating system prefers it."""
+    exits: set[str] = set()
+    routed: set[str] = set()
+    metrics = card_metrics(scenario)
+    for name in sorted(metrics, key=lambda name: (metrics[name], name)):
+        card = scenario.host.nics[name]
+        if card.lan not in routed:
+            exits.add(name)
+        if has_link(scenario, name):
+            routed.add(card.lan)
+    return exits
 
 
 def _host_mac(network: Network) -> str:
@@ -209,7 +233,7 @@ def _lan_adapter(
     if address is None:
         return Adapter(node, interface, lan, hardware)
     gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
-    return Adapter(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
+    return Adapter(node, interface, lan, hardware, _interface(address, lan), gateway, dns=gateway)
 
 
 def _services(network: Network) -> Iterator[Node]:
@@ -254,9 +278,10 @@ def _vm_adapter(
         network,
         nic.mac or mac.vm_adapter(uuid, index, vendor),
         _interface(nic.address, network) if nic.address else None,
-        nic.gateway,
-        nic.dns,
-        network.connects(nic),
+        nic.gateway if nic.default else None,
+        mtu=nic.mtu,
+        dns=nic.dns,
+        connected=network.connects(nic),
         bridge=None if beside is None else BRIDGE,
         bare=beside is not None and index > 0,
         beside=beside or (),

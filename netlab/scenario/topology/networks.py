@@ -21,6 +21,7 @@ from netlab.scenario.model import (
     Vmnet,
     VmnetService,
 )
+from netlab.scenario.topology.metrics import default_card
 from netlab.scenario.topology.names import HOTSPOT, LAN, WAN, natural, private_name, wan_of
 from netlab.scenario.topology.parts import NO_ADAPTER, Network
 
@@ -33,13 +34,17 @@ def all_networks(scenario: Scenario) -> dict[str, Network]:
 
 
 def _each(scenario: Scenario) -> Iterator[Network]:
-    yield Network(WAN, scenario.lan.internet, prefix=scenario.lan.ipv6 and ipv6.INTERNET)
+    home = scenario.lan
+    yield Network(WAN, home.internet, mtu=home.internet_mtu, prefix=home.ipv6 and ipv6.INTERNET)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
         yield lan
         if number:
-            upstream = lan.prefix and ipv6.provider(number - 1)
-            yield Network(wan_of(lan.name), pools.provider(number - 1), prefix=upstream)
+            upstream, mtu = (
+                lan.prefix and ipv6.provider(number - 1),
+                scenario.lans[lan.name].internet_mtu,
+            )
+            yield Network(wan_of(lan.name), pools.provider(number - 1), mtu=mtu, prefix=upstream)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
@@ -203,7 +208,9 @@ def _lans(names: Iterable[str], networks: dict[str, Network]) -> set[str]:
 def _lan(name: str, lan: FurtherLan) -> Network:
     stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
     leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
-    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased, prefix=lan.ipv6)
+    return Network(
+        name, lan.subnet, lan=name, mtu=lan.mtu, stopped=stopped, leased=leased, prefix=lan.ipv6
+    )
 
 
 def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
@@ -230,8 +237,8 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
 def bridged_to(name: str, scenario: Scenario) -> str | None:
     """Return the host's card that a bridged vmnet is bridged to; None: automatic finds none.
 
-    Automatic takes the first connected card, as that has the default route, but none that
-    another vmnet is pinned to, or that is excluded.
+    Automatic takes the connected card that has the default route, but none that another vmnet is
+    pinned to, or that is excluded.
     """
     vmnet, cards = scenario.vmnets[name], scenario.host.nics
     first = next(iter(scenario.cards), None)
@@ -239,5 +246,6 @@ def bridged_to(name: str, scenario: Scenario) -> str | None:
         return vmnet.nic or first
     bridged = (settings for settings in scenario.vmnets.values() if settings.mode.on_lan)
     pinned = {settings.nic or first for settings in bridged}
-    usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
-    return next((card for card in usable if cards[card].connected), None)
+    usable = set(scenario.cards) - pinned - set(vmnet.excluded)
+    connected = (card for card in sorted(usable) if cards[card].connected)
+    return default_card(scenario, usable) or next(connected, None)

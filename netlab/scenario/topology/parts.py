@@ -212,6 +212,14 @@ class Adapter:
     address: IPv4Interface | None = None
     """None: configured by DHCP."""
     gateway: IPv4Address | None = None
+    metric: int | None = 0
+    """The metric of its default route; None: its machine takes none by it."""
+    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = ()
+    """Further subnets, and the gateways by which it leads there."""
+    mtu: int | None = None
+    """Bytes of an IP packet; None: as its network has."""
+    icmp_errors: bool = True
+    """False: ICMP errors do not come through it."""
     dns: IPv4Address | None = None
     connected: bool = True
     """False: its cable is pulled out of the switch."""
@@ -270,7 +278,8 @@ class Adapter:
     @property
     def leads_out_ipv6(self) -> bool:
         """True if it brings its machine a default route of IPv6."""
-        return self.listens_to_router and self.ipv6 is not None and self.network.leads_on_ipv6
+        makes_address = self.listens_to_router and self.ipv6 is not None
+        return makes_address and self.network.leads_on_ipv6 and self.metric is not None
 
     @property
     def in_vain(self) -> InVain | None:
