@@ -524,7 +524,7 @@ class Walk(Resolving):
                 why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)
                 raise uncertain(node, why)
             port = nat.port or packet.source_port
-            if isinstance(port, range):
+            if isinstance(port, range) or (port and nat.is_random):
                 port = _TRANSLATED_PORTS
             return replace(packet, source=address, source_port=port)
         address = nat.address or packet.target

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from netlab.scenario.model.common import Proxy
 from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, NatBehaviour, RouterNat
 from netlab.scenario.model.values import (
     AUTOMATIC,
     Family,
@@ -19,13 +20,14 @@ from netlab.scenario.model.values import (
     LanName,
     Listen,
     MovedOrCopied,
+    NatPorts,
     NodeName,
     OneLine,
     Switching,
     VmnetName,
     VmnetService,
 )
-from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segment, Vmnet
+from netlab.scenario.model.vmnets import Dhcp, HostAdapter, Nat, Segment, Vmnet
 from netlab.scenario.model.vms import Nic, Transfer, Vm
 from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
 
@@ -50,9 +52,12 @@ __all__ = [
     "Listen",
     "MovedOrCopied",
     "Nat",
+    "NatBehaviour",
+    "NatPorts",
     "Nic",
     "Peer",
     "Proxy",
+    "RouterNat",
     "Rule",
     "Scenario",
     "Segment",
@@ -100,7 +105,20 @@ class Scenario:
 
 MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
-    *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+    *(
+        Vmnet,
+        HostAdapter,
+        Dhcp,
+        Nat,
+        RouterNat,
+        Forwards,
+        Segment,
+        Vm,
+        Nic,
+        Transfer,
+        Expectations,
+        Rule,
+    ),
 )
 """All kinds of mappings that a file has."""
 

@@ -11,6 +11,7 @@ from netlab.scenario.addresses import ipv6
 from netlab.scenario.addresses.mac import plain
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
+    FORWARD_TARGET,
     HOST_NAME,
     HOST_NIC_NAME,
     LAN_NAME,
@@ -18,6 +19,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
+from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.visible import is_visible
 
 AUTOMATIC = "automatic"
@@ -58,6 +60,13 @@ class Switching(StrEnum):
 
     SWITCH = "switch"
     HUB = "hub"
+
+
+class NatPorts(StrEnum):
+    """The ports that a NAT gives to what it translates."""
+
+    PRESERVED = "preserved"
+    RANDOM = "random"
 
 
 class Family(StrEnum):
@@ -188,6 +197,10 @@ def _port(word: str) -> str:
     return f"{protocol}:{number}"
 
 
+def _forwarded(value: object) -> ForwardedPorts:
+    return value if isinstance(value, ForwardedPorts) else forwarded_ports(str(value))
+
+
 def _text_like(*examples: str) -> dict[str, Any]:
     return {"type": "string", "examples": list(examples)}
 
@@ -233,5 +246,13 @@ LanName = Annotated[str, Valid(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
+PortForwards = dict[
+    Annotated[
+        ForwardedPorts,
+        Valid(instead=_forwarded, schema=_text_like("8080", "8000-8010", "127.0.0.1:2222")),
+    ],
+    Annotated[str, Valid(pattern=FORWARD_TARGET)],
+]
+"""Ports of a machine: the machine and the first port to which they lead."""
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
 Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]
