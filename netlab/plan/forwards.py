@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
@@ -64,9 +65,13 @@ def of_vmnet(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
     return _resolved(topology, vmnet, (vmnet.nat or Nat()).forwards)
 
 
-def of_lan(topology: Topology, lan: str) -> tuple[Forward, ...]:
-    """The port forwards of a LAN's router."""
-    return _resolved(topology, topology.networks[lan], topology.scenario.all_lans[lan].forwards)
+def of_lan(topology: Topology, lan: str, public: IPv4Address) -> tuple[Forward, ...]:
+    """The port forwards of a LAN's router, which are at its `public` address."""
+    forwards = topology.scenario.all_lans[lan].forwards
+    return tuple(
+        replace(forward, ports=replace(forward.ports, address=forward.ports.address or public))
+        for forward in _resolved(topology, topology.networks[lan], forwards)
+    )
 
 
 def _resolved(topology: Topology, network: Network, forwards: Forwards) -> tuple[Forward, ...]:

@@ -102,7 +102,7 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     lan = topology.scenario.all_lans[inside.network.name]
     for subnet, gateway in lan.routes.items():
         yield Route(netns, subnet, gateway)
-    forwarded = forwards.of_lan(topology, inside.network.name)
+    forwarded = forwards.of_lan(topology, inside.network.name, _ip(outside))
     rules = _router_rules(inside, outside, lan, _portal(topology, inside), forwarded)
     yield Ruleset(netns, rules)
     yield from nat.timeouts(netns, lan.nat.udp_timeout, lan.nat.time_wait_timeout)
@@ -176,7 +176,7 @@ table ip home_router {{
 		type filter hook forward priority filter; policy drop;
 {portal}		ct state established,related accept
 		{near} oifname "{outside.interface}" accept{back * bool(lan.routes)}{accepted}
-	}}{_led_inside(outside, callers, forwarded)}
+	}}{_led_inside(callers, forwarded)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{outside.interface}" {nat.masquerade(lan.nat)}{masquerade_inside * led_back}
@@ -185,14 +185,13 @@ table ip home_router {{
 """
 
 
-def _led_inside(outside: Adapter, callers: str, forwarded: tuple[Forward, ...]) -> str:
+def _led_inside(callers: str, forwarded: tuple[Forward, ...]) -> str:
     """A chain of the ports of a router's public address that lead to machines of its LAN."""
     if not forwarded:
         return ""
     hook = "type nat hook prerouting priority dstnat; policy accept;"
     rows = "".join(
-        f"\t\t{callers}ip daddr {forward.ports.address or _ip(outside)} {forward.match}"
-        f" dnat to {forward.target}\n"
+        f"\t\t{callers}{forward.place} {forward.match} dnat to {forward.target}\n"
         for forward in forwarded
     )
     return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows}\t}}"
