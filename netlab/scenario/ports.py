@@ -10,6 +10,7 @@ from netlab.frozen import frozen
 _TEXT = re.compile(
     r"(?:(?P<address>[0-9]+(?:\.[0-9]+){3}):)?(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5}))?"
 )
+_EXAMPLES = "must be a port like 8080, ports like 8000-8010, or 127.0.0.1:2222"
 LAST_PORT = 65535
 
 
@@ -55,9 +56,12 @@ def forwarded_ports(text: str) -> ForwardedPorts:
     """Read ports, and the address where they lead elsewhere. Raises ValueError."""
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise ValueError("must be a port like 8080, ports like 8000-8010, or 127.0.0.1:2222")
+        raise ValueError(_EXAMPLES)
     first, last = int(match["first"]), int(match["last"] or match["first"])
     if not 1 <= first <= last <= LAST_PORT:
         raise ValueError(f"must be ports from 1 to {LAST_PORT:,}, the first one first")
-    address = IPv4Address(match["address"]) if match["address"] else None
-    return ForwardedPorts(first, last, None if address == IPv4Address(0) else address)
+    try:
+        address = IPv4Address(match["address"] or 0)
+    except ValueError as error:
+        raise ValueError(_EXAMPLES) from error
+    return ForwardedPorts(first, last, None if address.is_unspecified else address)

@@ -122,8 +122,8 @@ def add_forward(
     Raises UsageError if they are taken.
     """
     edited = _copy(data)
-    if network == LAN:
-        edited.setdefault(LAN, {})
+    if network == LAN and not edited.get(LAN):
+        edited[LAN] = {}
     holder, keys = _forwarder(edited, network)
     for key in (*keys, protocol):
         if not holder.get(key):
@@ -166,7 +166,7 @@ def remove_forward(
 
 def _forwarder(document: Any, network: str) -> tuple[Any, tuple[str, ...]]:
     """Return a network's mapping, and the keys that lead to its forwards."""
-    lans = {LAN: document.get(LAN) or {}, **document.get("lans", {})}
+    lans = {LAN: document.get(LAN, {}), **document.get("lans", {})}
     vmnets = document["vmnets"]
     if network in vmnets:
         return vmnets[network], ("nat", "forwards")

@@ -16,6 +16,7 @@ from netlab.kernel.netlink.objects import connections
 from netlab.kernel.signals import Interruption
 from netlab.kernel.wait import wait_until
 from netlab.scenario.loader import load_text
+from tests.kernel.faults import proof
 from tests.machine import inside
 from tests.pace import HANG_SECONDS
 
@@ -186,3 +187,9 @@ def test_a_gateway_is_anywhere_in_the_subnet():
     assert "default via 10.0.9.77 " in inside("natb.vm9", "ip", "route").stdout
     assert "10.0.9.1/24" in inside("natb.host", "ip", "address", "show", "vmnet9").stdout
     assert lab.trace(now(), "vm9", "internet").diagnosis.verdict is Verdict.ANSWERED
+
+
+def test_that_there_is_no_hairpin_is_told_by_its_rule_alone():
+    found = proof(now(), "pc", PUBLIC, by="tcp:8080")
+    assert found.diagnosis.cause is Cause.FORWARD_ELSEWHERE
+    assert found.without(drops={}) is Cause.PORT_CLOSED
