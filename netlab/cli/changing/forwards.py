@@ -42,7 +42,10 @@ _network_option = click.option(
 )
 @lab_of_group_option
 def forward() -> None:
-    """Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings, and of home routers."""
+    """Ports of the host that lead to VMs behind NAT, as in the editor's NAT settings.
+
+    Also those of home routers that lead to machines of their LANs.
+    """
 
 
 @forward.command("add", epilog=examples("sudo netlab forward add 8080 vm1:80"))
