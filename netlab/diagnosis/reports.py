@@ -150,7 +150,7 @@ def _closed_port(sender: str, reporter: Reporter, text: str, evidence: ProbeEvid
     if not at_door or waiting:
         return Diagnosis(Verdict.REFUSED, sender, Cause.PORT_CLOSED, text)
     if where := forwarded_elsewhere(protocol, flow.target, flow.target_port, bound):
-        text = Message("{report}; {where}", report=text, where=where)
+        text = Message("{report}; {elsewhere}", report=text, elsewhere=where)
         return Diagnosis(Verdict.REFUSED, sender, Cause.FORWARD_ELSEWHERE, text)
     return Diagnosis(Verdict.REFUSED, sender, Cause.NO_FORWARD, text)
 

@@ -558,6 +558,7 @@ CALLS = [
      f"pc {HOST} tcp:8443", False),
     ("the host calls itself", "vagrant-forward", None, f"host {LOOPBACK} tcp:8080", True),
     ("the LAN calls it", "vagrant-forward", None, f"pc {HOST} tcp:8080", False),
+    ("the host calls another", "vagrant-forward", None, f"host {LOOPBACK} tcp:8081", True),
     ("the LAN calls another", "vagrant-forward", None, f"pc {HOST} tcp:8081", True),
     ("8080 leads on at each address", "vagrant-forward",
      with_text("host", f"{EACH} 8081", f"{EACH} {{ 8080, 8081 }}"), f"pc {HOST} tcp:8080", True),
