@@ -27,6 +27,7 @@ class Cause(StrEnum):
     NO_RETURN_PATH = "no-return-path"
     PORT_CLOSED = "port-closed"
     NO_FORWARD = "no-forward"
+    FORWARD_ELSEWHERE = "forward-elsewhere"
     PROTOCOL_NOT_TRANSLATED = "protocol-not-translated"
     NOT_TRANSLATED = "not-translated"
     NAT_MAPPING_EXPIRED = "nat-mapping-expired"
@@ -74,6 +75,7 @@ _LOOK_AT = {
     Cause.LOST: "nft list ruleset",
     Cause.PORT_CLOSED: "ss -ltun",
     Cause.NO_FORWARD: "ss -ltun",
+    Cause.FORWARD_ELSEWHERE: "nft list ruleset",
     Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",
     Cause.NOT_TRANSLATED: "nft list ruleset",
     Cause.NAT_MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",

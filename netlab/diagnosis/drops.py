@@ -31,7 +31,7 @@ class RuleDrop:
 
     rule: str
     cause: Cause = Cause.FIREWALL
-    """The cause that a drop by such a rule is."""
+    """The cause that an end by such a rule is."""
     copy: bool = False
     """It ended a switch's copy for the port behind which the packet's receiver is: others may have
     gone out."""

@@ -41,6 +41,15 @@ class LostInterface:
 
 
 @frozen
+class BoundForward:
+    """Ports that lead on at one address of their machine only."""
+
+    protocol: str
+    ports: range
+    address: str
+
+
+@frozen
 class NetworkMap:
     """The lab as a packet meets it: nodes and switches by namespace, and the cables between them."""
 
@@ -62,6 +71,8 @@ class NetworkMap:
     """Switch to the MAC address from which its own frames come."""
     forwarded_ports: frozenset[NodeInterface] = frozenset()
     """Adapters of the host where a NAT device's port forwards are reached from outside."""
+    bound_forwards: tuple[BoundForward, ...] = ()
+    """Port forwards of the host that lead on at one of its addresses, as planned."""
     rules: Mapping[str, Cause] = field(default_factory=dict)
     """Pattern (`re`) of how a rule of the lab's own begins, with family, table and chain, to the cause for
     which it drops packets; other rules are firewalls."""

@@ -28,6 +28,9 @@ SENTENCES = {
     Cause.NO_RETURN_PATH: N_("it arrived, but the reply was dropped on its way back"),
     Cause.PORT_CLOSED: N_("it arrived, but no program listens on that port"),
     Cause.NO_FORWARD: N_("the host has no program on that port, and NAT forwards it to no VM"),
+    Cause.FORWARD_ELSEWHERE: N_(
+        "the port leads on at another address only, or for callers from outside only"
+    ),
     Cause.PROTOCOL_NOT_TRANSLATED: N_("the NAT device translates TCP, UDP and ICMP only"),
     Cause.NOT_TRANSLATED: N_("NAT had no translation for its source, and lets nothing else out"),
     Cause.NAT_MAPPING_EXPIRED: N_("the reply came too late: NAT had forgotten whom it was for"),

@@ -103,7 +103,7 @@ def _translations(look: Look) -> Iterator[ViewRow]:
                     _matched(rule, "daddr"),
                     _matched(rule, "dport"),
                     look.named(address) if address else json.dumps(to),
-                    _plain(target.get("port")),
+                    _plain(_ports_of_target(target.get("port"))),
                     text,
                 ),
                 look.about(node, None, look.owner(address) if address else ""),
@@ -143,8 +143,21 @@ def _protocol_name(value: Any) -> Any:
     return value
 
 
+def _ports_of_target(port: Any) -> Any:
+    """Return the ports of a translation; of a map from ports to ports, the range that it leads to."""
+    match port:
+        case {"map": {"data": {"set": [[_, int(first)], *further]}}}:
+            return {"range": [first, further[-1][1]]} if further else first
+    return port
+
+
 def _plain(value: Any) -> Value:
-    return value if value is None or isinstance(value, str | int) else json.dumps(value)
+    match value:
+        case {"range": [first, last]}:
+            return f"{first}-{last}"
+        case None | str() | int():
+            return value
+    return json.dumps(value)
 
 
 def firewall(look: Look) -> Iterator[ViewRow]:

@@ -566,6 +566,30 @@ MUTANTS = [
         without_rule("router", "masquerade"),
         {f"{node}>internet" for node in ("vm1", "pc", "host")},
     ),
+    Mutant(
+        "vagrant-forward",
+        "the VM's engine does not masquerade",
+        without_rule("vboxnat-box-nat", "masquerade"),
+        {f"box>{to}" for to in ("host", "host@lan", "pc", "router", "internet")},
+    ),
+    Mutant(
+        "double-nat",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {f"internet>{to}" for to in ("host", "host@lan", "pc")},
+    ),
+    Mutant(
+        "gateway-at-1",
+        "DHCP hands out .2 as gateway, as Fusion did before",
+        with_text("vmnet8-dhcp", "option:router,192.168.99.1", "option:router,192.168.99.2"),
+        {f"vm1>{to}" for to in ("host@lan", "pc", "router", "internet")},
+    ),
+    Mutant(
+        "symmetric-nat",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {f"internet>{to}" for to in ("player1", "player2", "player4", "host")},
+    ),
 ]  # fmt: skip
 
 
@@ -591,21 +615,42 @@ def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
 
 
 SHUT = "the host's firewall does not let tcp 8080 in"
+HOST, LOOPBACK, PUBLIC = "192.168.1.100", "127.0.0.1", "203.0.113.1"
+EACH = "fib daddr type local tcp dport"
 CALLS = [
-    ("8080 is shut", None, "tcp:8080", False),
-    ("8443 is let in", None, "tcp:8443", True),
-    ("nobody shuts 8080", without_rule("host", SHUT), "tcp:8080", True),
-    ("8443 is shut too", with_text("host", "tcp dport 8080 drop", "drop"), "tcp:8443", False),
-]
+    ("8080 is shut", "forward-firewall", None, f"pc {HOST} tcp:8080", False),
+    ("8443 is let in", "forward-firewall", None, f"pc {HOST} tcp:8443", True),
+    ("nobody shuts 8080", "forward-firewall", without_rule("host", SHUT),
+     f"pc {HOST} tcp:8080", True),
+    ("8443 is shut too", "forward-firewall", with_text("host", "tcp dport 8080 drop", "drop"),
+     f"pc {HOST} tcp:8443", False),
+    ("the host calls itself", "vagrant-forward", None, f"host {LOOPBACK} tcp:8080", True),
+    ("the LAN calls it", "vagrant-forward", None, f"pc {HOST} tcp:8080", False),
+    ("the host calls another", "vagrant-forward", None, f"host {LOOPBACK} tcp:8081", True),
+    ("the LAN calls another", "vagrant-forward", None, f"pc {HOST} tcp:8081", True),
+    ("8080 leads on at each address", "vagrant-forward",
+     with_text("host", f"{EACH} 8081", f"{EACH} {{ 8080, 8081 }}"), f"pc {HOST} tcp:8080", True),
+    ("8080 leads nowhere", "vagrant-forward", without_rule("host", "ip daddr 127.0.0.1 tcp"),
+     f"host {LOOPBACK} tcp:8080", False),
+    ("past two NATs", "double-nat", None, f"internet {PUBLIC} tcp:8080", True),
+    ("from inside", "double-nat", None, f"pc {PUBLIC} tcp:8080", True),
+    ("the router does not forward", "double-nat", without_rule("router", "dnat to"),
+     f"internet {PUBLIC} tcp:8080", False),
+    ("the host does not forward", "double-nat", without_rule("host", "dnat to"),
+     f"internet {PUBLIC} tcp:8080", False),
+    ("from outside", "symmetric-nat", None, f"player3 {PUBLIC} udp:5000", True),
+    ("from inside", "symmetric-nat", None, f"player1 {PUBLIC} udp:5000", False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("edit", "by", "reached"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS]
+    ("name", "edit", "call", "reached"),
+    [c[1:] for c in CALLS],
+    ids=[f"{c[1]}: {c[0]}" for c in CALLS],
 )
-def test_who_calls_a_forwarded_port_past_the_host_s_firewall(edit, by, reached):
-    name = "forward-firewall"
+def test_who_calls_a_forwarded_port(name, edit, call, reached):
     with lab.running(mutated(name, edit) if edit else lab.prepare(lab.load(name))) as running:
-        found = lab.trace(running, "pc", "192.168.1.100", by).diagnosis
+        found = lab.trace(running, *call.split()).diagnosis
     assert (found.verdict is Verdict.ANSWERED) is reached, found
 
 

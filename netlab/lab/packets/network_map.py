@@ -8,18 +8,20 @@ from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.journey import BridgeInside, LostInterface, NetworkMap
+from netlab.diagnosis.journey import BoundForward, BridgeInside, LostInterface, NetworkMap
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import allow_files
 from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
+from netlab.plan.forwards import NO_HAIRPIN
 from netlab.plan.modes.nat import nat_uplinks
 from netlab.plan.nodes.outside import ADMISSION
 from netlab.plan.resources import Bridge, Lease, Sysctl
 from netlab.plan.switches.quality import LOSS
 from netlab.plan.untranslated import UNTRANSLATED
+from netlab.scenario.model import Forwards
 from netlab.scenario.topology import HOST, INTERNET, Role
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ def netmap(lab: Lab) -> NetworkMap:
         forwarded_ports=frozenset(
             NodeInterface(HOST, card.interface) for card in cards if translates
         ),
+        bound_forwards=tuple(_bound_forwards(lab)),
         rules=_RULES,
         forwarders=_forwarders(lab),
         forwarding_keys={
@@ -115,8 +118,20 @@ _RULES = {
     "ip internet forward: policy": Cause.NOT_FORWARDING,
     "ip6? host forward: policy": Cause.NOT_FORWARDING,
     f"ip6? [a-z_]+ leaving: .*{UNTRANSLATED}": Cause.NOT_TRANSLATED,
+    f"ip [a-z_]+ [a-z_]+: .*{NO_HAIRPIN}": Cause.FORWARD_ELSEWHERE,
 }
 """Rules by which the lab's nodes behave as their models do, where these have no firewall."""
+
+
+def _bound_forwards(lab: Lab) -> Iterator[BoundForward]:
+    """Yield the forwards of the host that are not at each of its addresses."""
+    for vmnet in lab.topology.scenario.vmnets.values():
+        forwards = vmnet.nat.forwards if vmnet.nat else Forwards()
+        for protocol, targets in (("tcp", forwards.tcp), ("udp", forwards.udp)):
+            for ports in targets:
+                if ports.address:
+                    numbers = range(ports.first, ports.last + 1)
+                    yield BoundForward(protocol, numbers, str(ports.address))
 
 
 def _forwarders(lab: Lab) -> frozenset[NodeInterface]:

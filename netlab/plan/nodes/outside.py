@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from netlab.plan import forwards
+from netlab.plan.forwards import Forward
 from netlab.plan.icmp_errors import filtered_at_router
+from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -21,7 +24,7 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import VmnetService
+from netlab.scenario.model import FurtherLan, VmnetService
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
 
 ADMISSION = "admission"
@@ -106,8 +109,11 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     yield from _into_tunnels(topology, netns, inside)
     if not lan.icmp_errors:
         yield Ruleset(netns, filtered_at_router())
-    rules = _router_rules(inside, outside, bool(lan.routes), _portal(topology, inside))
+    forwarded = forwards.of_lan(topology, inside.network.name, _ip(outside))
+    rules = _router_rules(inside, outside, lan, _portal(topology, inside), forwarded)
     yield Ruleset(netns, rules)
+    yield from nat.timeouts(netns, lan.nat.udp_timeout, lan.nat.time_wait_timeout)
+    yield from nat.idle_timeout(netns, lan.nat.tcp_timeout)
     yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
     yield Listening(netns, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
@@ -158,13 +164,29 @@ def _portal(topology: Topology, inside: Adapter) -> str:
     return f'\t\tiifname "{inside.interface}" {unless_logged_in}drop {comment}\n'
 
 
-def _router_rules(inside: Adapter, outside: Adapter, leads_back: bool, portal: str) -> str:
+def _router_rules(
+    inside: Adapter, outside: Adapter, lan: FurtherLan, portal: str, forwarded: tuple[Forward, ...]
+) -> str:
+    near, far = f'iifname "{inside.interface}"', f'iifname "{outside.interface}"'
     back = f"""
-		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
+		{near} oifname "{inside.interface}" accept"""
+    led_back = bool(forwarded) and lan.nat.hairpin
+    callers = "" if led_back else f"{far} "
+    accepted = "".join(
+        f"\n\t\t{callers}{condition} accept"
+        for condition in dict.fromkeys(forward.accepted for forward in forwarded)
+    )
+    refused = "".join(
+        f"\n\t\t{rule}"
+        for rule in forwards.shut_to_those_inside(inside.interface, forwarded)
+        if not lan.nat.hairpin
+    )
+    masquerade_inside = f"""
+		{near} oifname "{inside.interface}" ct original ip daddr {_ip(outside)} masquerade"""
     return f"""\
 table ip home_router {{
 	chain input {{
-		type filter hook input priority filter; policy drop;
+		type filter hook input priority filter; policy drop;{refused}
 		iifname {{ "lo", "{inside.interface}" }} accept
 		ct state established,related accept
 		icmp type echo-request accept
@@ -172,14 +194,31 @@ table ip home_router {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 {portal}		ct state established,related accept
-		iifname "{inside.interface}" oifname "{outside.interface}" accept{back * leads_back}
-	}}
+		{near} oifname "{outside.interface}" accept{back * bool(lan.routes)}{accepted}
+	}}{_led_inside(callers, forwarded)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		oifname "{outside.interface}" masquerade
+		oifname "{outside.interface}" {nat.masquerade(lan.nat)}{masquerade_inside * led_back}
 	}}
 {drop_untranslated("saddr . oif", f'oifname "{outside.interface}"')}}}
 """
+
+
+def _led_inside(callers: str, forwarded: tuple[Forward, ...]) -> str:
+    """A chain of the ports of a router's public address that lead to machines of its LAN."""
+    if not forwarded:
+        return ""
+    hook = "type nat hook prerouting priority dstnat; policy accept;"
+    rows = "".join(
+        f"\t\t{callers}{forward.place} {forward.match} dnat to {forward.target}\n"
+        for forward in forwarded
+    )
+    return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows}\t}}"
+
+
+def _ip(adapter: Adapter) -> IPv4Address:
+    assert adapter.address
+    return adapter.address.ip
 
 
 def _router_services(topology: Topology, inside: Adapter, provider: Adapter) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from netlab.scenario.checks import (
     addresses,
+    forwards,
     host,
     ipv6,
     names,
@@ -41,7 +42,7 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from vmnets.several_nat(scenario)
     yield from vmnets.numbers(topology)
     yield from services.dhcp(topology)
-    yield from services.forwards(topology)
+    yield from forwards.forwards(topology)
     yield from host.host_nics(scenario)
     yield from vms.nics(topology, declared)
     yield from subnets.subnets(scenario)

@@ -9,7 +9,7 @@ from netlab.frozen import frozen
 from netlab.scenario.addresses import pools
 from netlab.scenario.checks.lookup import adapters, lan_path, subnets
 from netlab.scenario.mode import AddressPicker
-from netlab.scenario.model import HostAdapterState, Scenario
+from netlab.scenario.model import HostAdapterState
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, HOTSPOT, WAN, Topology, hotspot, installations, router_of
 
@@ -91,7 +91,7 @@ def _twins(first: _Claim, second: _Claim) -> bool:
 def _claims(topology: Topology) -> Iterator[_Claim]:
     """Yield every claim; VMware's own first, so that a clash is reported at the file's."""
     scenario = topology.scenario
-    yield from _product_claims(scenario)
+    yield from _product_claims(topology)
     for name, lan in scenario.all_lans.items():
         yield _Claim((*lan_path(name), "router"), router_of(name), lan.gateway, name)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
@@ -122,9 +122,9 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
             yield _Claim(path, vm, adapter.address, adapter.network, installed[vm])
 
 
-def _product_claims(scenario: Scenario) -> Iterator[_Claim]:
+def _product_claims(topology: Topology) -> Iterator[_Claim]:
     """Yield the addresses that a product takes by itself, or that are set in their place."""
-    for name, vmnet in scenario.vmnets.items():
+    for name, vmnet in topology.scenario.vmnets.items():
         mode, subnet, adapter = vmnet.mode, vmnet.own_subnet, vmnet.adapter
         if subnet is None:
             continue
@@ -136,7 +136,8 @@ def _product_claims(scenario: Scenario) -> Iterator[_Claim]:
         ]
         if has_adapter:
             address = adapter.address if adapter else None
-            parts.insert(0, ("host adapter", mode.host_adapter, address, ("adapter", "address")))
+            pick_address = mode.host_adapter and _picks(topology.networks[name].host_address)
+            parts.insert(0, ("host adapter", pick_address, address, ("adapter", "address")))
         gateway = vmnet.nat.gateway if vmnet.nat else None
         parts.insert(-2, ("NAT device", mode.nat_device, gateway, ("nat", "gateway")))
         if mode.dns not in (mode.host_adapter, mode.nat_device):
@@ -150,6 +151,10 @@ def _product_claims(scenario: Scenario) -> Iterator[_Claim]:
                 taken.add(address)
                 path: DataPath = ("vmnets", name, *(key if written else ("subnet",)))
                 yield _Claim(path, f"the {part} of {name}", address, name)
+
+
+def _picks(address: IPv4Address) -> AddressPicker:
+    return lambda _: address
 
 
 def _reserved_claims(topology: Topology) -> Iterator[_Claim]:

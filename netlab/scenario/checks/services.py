@@ -1,16 +1,15 @@
-"""Services for VMs: DHCP's ranges and reservations, NAT's forwards, and room for all who come."""
+"""Services for VMs: DHCP's ranges and reservations, and room for all who come."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
 
 from netlab.scenario.addresses import mac, pools
 from netlab.scenario.checks.lookup import adapter_path, adapters, lan_path
 from netlab.scenario.model import LanDhcp
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import HOST, Network, Topology
+from netlab.scenario.topology import Network, Topology
 
 
 def dhcp(topology: Topology) -> Iterator[PathProblem]:
@@ -65,68 +64,6 @@ def _reservations(
         if address not in network.subnet:
             message = f"{client}'s address {address} is outside {network.name}'s {network.subnet}"
             yield PathProblem((*path, client), message, f"use an address of {network.subnet}")
-
-
-def forwards(topology: Topology) -> Iterator[PathProblem]:
-    """Yield forwards of a port that is taken, and those that lead to no VM behind their NAT device."""
-    scenario = topology.scenario
-    taken: dict[tuple[str, int], str] = {}
-    if scenario.host.proxy:
-        taken["tcp", scenario.host.proxy.port] = "its proxy"
-    for name, vmnet in scenario.vmnets.items():
-        if vmnet.nat is None or vmnet.own_subnet is None:
-            continue
-        for protocol, forwards in (
-            ("tcp", vmnet.nat.forwards.tcp),
-            ("udp", vmnet.nat.forwards.udp),
-        ):
-            for port, target in forwards.items():
-                path: DataPath = ("vmnets", name, "nat", "forwards", protocol, str(port))
-                if owner := taken.get((protocol, port)):
-                    message = (
-                        f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
-                    )
-                    yield PathProblem(path, message, "use another port of the host", on_key=True)
-                taken.setdefault((protocol, port), name)
-                if not topology.nodes[HOST].firewall.lets_in(protocol, port):
-                    yield _shut(protocol, port, path)
-                yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
-
-
-def _shut(protocol: str, port: int, path: DataPath) -> PathProblem:
-    """Return the warning that the host's firewall keeps callers from a program at a forwarded port."""
-    message = (
-        f"the host's firewall does not let {protocol} {port} in: the LAN will not reach the VM"
-    )
-    fix = f"add `allows: [{protocol}:{port}]` to the host"
-    return PathProblem(path, message, fix, on_key=True, is_warning=True)
-
-
-def _forward_target(
-    topology: Topology, name: str, subnet: IPv4Network, target: str, path: DataPath
-) -> Iterator[PathProblem]:
-    machine, _, port = target.partition(":")
-    if int(port) > 65535:
-        yield PathProblem(path, f"there is no port {port}", "use 1 to 65535")
-    private = topology.scenario.vmnets[name].mode.private
-    if private and machine[0].isdigit():
-        message = f"each VM on {name} has a network of its own, and each may be {machine}"
-        yield PathProblem(path, message, "name a VM")
-        return
-    if machine[0].isdigit():
-        try:
-            is_inside = IPv4Address(machine) in subnet
-        except ValueError:
-            is_inside = False
-        if not is_inside:
-            message = f"{machine} is no address of {name}'s {subnet}"
-            yield PathProblem(path, message, "name a VM, or an address of the subnet")
-        return
-    vm = topology.scenario.vms.get(machine)
-    served = private or topology.networks[name].leases
-    if not vm or not any(nic.network == name and (nic.address or served) for nic in vm.nics):
-        message = f"no VM '{machine}' has an address on {name}"
-        yield PathProblem(path, message, "name a VM with an adapter there, or an address")
 
 
 BRIDGE_PORTS = 1023

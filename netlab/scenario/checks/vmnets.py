@@ -96,7 +96,7 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
             )
     if vmnet.nat and mode.nat_device:
         keys = keys_at("vmnets", name, "nat")
-        settable = {"forwards", "localhost_reachable"}
+        settable = {"forwards", "hairpin", "localhost_reachable", "ports"}
         if mode.product is VMWARE:
             settable = keys - {"localhost_reachable"}
         for key in sorted(keys - settable):

@@ -26,6 +26,7 @@ from netlab.scenario.model.expectations import (
 )
 from netlab.scenario.model.facts import Fact, LeaseFact, NeighbourFact, RouteFact
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, NatBehaviour, RouterNat
 from netlab.scenario.model.values import (
     AUTOMATIC,
     ChainPolicy,
@@ -34,6 +35,7 @@ from netlab.scenario.model.values import (
     LanName,
     Listen,
     MovedOrCopied,
+    NatPorts,
     NodeName,
     OneLine,
     RuleSet,
@@ -41,7 +43,7 @@ from netlab.scenario.model.values import (
     VmnetName,
     VmnetService,
 )
-from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segment, Vmnet
+from netlab.scenario.model.vmnets import Dhcp, HostAdapter, Nat, Segment, Vmnet
 from netlab.scenario.model.vms import Nic, Transfer, Vm
 from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
 
@@ -77,11 +79,14 @@ __all__ = [
     "LossExpected",
     "MovedOrCopied",
     "Nat",
+    "NatBehaviour",
+    "NatPorts",
     "NeighbourFact",
     "Nic",
     "Peer",
     "Proxy",
     "RouteFact",
+    "RouterNat",
     "Rule",
     "RuleSet",
     "Scenario",
@@ -133,9 +138,9 @@ class Scenario:
 
 MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
-    *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+    *(Vmnet, HostAdapter, Dhcp, Nat, RouterNat, Forwards, Segment, Vm, Nic, Transfer),
+    *(Expectations, Rule, Fact, LeaseFact, RouteFact, NeighbourFact),
     *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),
-    *(Fact, LeaseFact, RouteFact, NeighbourFact),
 )
 """All kinds of mappings that a file has."""
 

@@ -11,6 +11,7 @@ from netlab.scenario.addresses import ipv6
 from netlab.scenario.addresses.mac import plain
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
+    FORWARD_TARGET,
     HOST_NAME,
     HOST_NIC_NAME,
     LAN_NAME,
@@ -18,6 +19,7 @@ from netlab.scenario.names import (
     NETWORK_NAME,
     NODE_NAME,
 )
+from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.visible import is_visible
 
 AUTOMATIC = "automatic"
@@ -73,6 +75,13 @@ class ChainPolicy(StrEnum):
 
     ACCEPT = "accept"
     DROP = "drop"
+
+
+class NatPorts(StrEnum):
+    """The ports that a NAT gives to what it translates."""
+
+    PRESERVED = "preserved"
+    RANDOM = "random"
 
 
 class Family(StrEnum):
@@ -217,6 +226,10 @@ def _bandwidth(value: object) -> object:
     return bits
 
 
+def _forwarded(value: object) -> ForwardedPorts:
+    return value if isinstance(value, ForwardedPorts) else forwarded_ports(str(value))
+
+
 def _text_like(*examples: str) -> dict[str, Any]:
     return {"type": "string", "examples": list(examples)}
 
@@ -265,6 +278,14 @@ Port = Annotated[int, Valid(ge=1, le=65535)]
 Metric = Annotated[int, Valid(ge=0, le=2**32 - 1, strict=True)]
 Mtu = Annotated[int, Valid(ge=576, le=9000, strict=True)]
 """Bytes of an IP packet: from what every machine takes (RFC 791) to jumbo frames."""
+PortForwards = dict[
+    Annotated[
+        ForwardedPorts,
+        Valid(instead=_forwarded, schema=_text_like("8080", "8000-8010", "127.0.0.1:2222")),
+    ],
+    Annotated[str, Valid(pattern=FORWARD_TARGET)],
+]
+"""Ports of a machine: the machine and the first port to which they lead."""
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
 NameList = Annotated[list[str], Valid(before=_list, written=str | list[str])]
 Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]

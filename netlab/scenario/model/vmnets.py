@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from netlab.scenario.addresses.mac import plain
 from netlab.scenario.mode import Mode, vmnet_modes
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, NatBehaviour, Timeout
 from netlab.scenario.model.values import (
     Flag,
     HostAdapterState,
     HostNicName,
     Mtu,
-    Port,
     PrefixOrSwitch,
     Seconds,
     Subnet,
@@ -23,7 +23,7 @@ from netlab.scenario.model.values import (
     VmnetService,
     switch_word,
 )
-from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET, LONGEST_NAME
+from netlab.scenario.names import DOMAIN_NAME, LONGEST_NAME
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -115,33 +115,23 @@ class Dhcp:
 
 
 @mapping
-class Forwards:
-    """Ports of the host that lead to VMs ([incomingtcp] and [incomingudp] of vmnetnat.conf)."""
-
-    tcp: dict[Port, Annotated[str, Valid(pattern=FORWARD_TARGET)]] = key(
-        default={}, description="Host port: VM (or address) and port, like 8080: vm1:80."
-    )
-    udp: dict[Port, Annotated[str, Valid(pattern=FORWARD_TARGET)]] = key(
-        default={}, description="As for TCP."
-    )
-
-
-@mapping
-class Nat:
+class Nat(NatBehaviour):
     """The NAT device of a vmnet: VMware's, or VirtualBox's engine."""
 
     gateway: UsableAddress | None = key(
-        default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
+        default=None,
+        description="Its address, the VMs' gateway; default: the second, `.2`. Where that is the usual"
+        " address of the host's adapter, `.1` (as in Fusion since macOS Big Sur), the adapter has `.2`.",
     )
     forwards: Forwards = key(default=Forwards(), description="Ports of the host that lead to VMs.")
     dns: list[UsableAddress] = key(
         default=[], description="Servers that its DNS proxy asks; default: the home router."
     )
-    udp_timeout: Annotated[int, Valid(ge=1, le=86400, strict=True)] = key(
+    udp_timeout: Timeout = key(
         default=30,
         description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
     )
-    time_wait_timeout: Annotated[int, Valid(ge=1, le=86400, strict=True)] = key(
+    time_wait_timeout: Timeout = key(
         default=30,
         description="Seconds for which a TCP connection is remembered that both sides have ended.",
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, RouterNat
 from netlab.scenario.model.values import (
     ChainPolicy,
     Exceptions,
@@ -106,6 +107,11 @@ class FurtherLan:
         description="false: its router drops ICMP errors, its own too: no sender learns that its packets"
         " are too large (a path MTU black hole).",
     )
+    forwards: Forwards = key(
+        default=Forwards(),
+        description="Ports of the router's public address that lead to machines of the LAN.",
+    )
+    nat: RouterNat = key(default=RouterNat(), description="How the router translates.")
     peers: Peers = key(default={}, description="Other machines: name and address, or {} for DHCP.")
 
     @property

@@ -151,15 +151,25 @@ class Network:
 
     @property
     def host_address(self) -> IPv4Address:
-        """The host adapter's address, where there is one."""
-        pick_address = self.mode and self.mode.host_adapter
-        return self.adapter.address or (pick_address or pools.host_adapter)(self.subnet)
+        """The host adapter's address, where there is one; it makes room for a NAT device at its usual one."""
+        if self.adapter.address:
+            return self.adapter.address
+        mode = self.mode
+        usual = ((mode and mode.host_adapter) or pools.host_adapter)(self.subnet)
+        if mode and mode.nat_device and self.gateway == usual:
+            return mode.nat_device(self.subnet)
+        return usual
 
     @property
     def gateway(self) -> IPv4Address:
         """The NAT device's address, where there is one."""
         pick_address = self.mode and self.mode.nat_device
         return (self.nat and self.nat.gateway) or (pick_address or pools.nat_device)(self.subnet)
+
+    @property
+    def hairpin(self) -> bool:
+        """True if those behind its NAT device reach each other by forwarded ports of the host."""
+        return self.nat is None or self.nat.hairpin
 
     @property
     def loopback(self) -> IPv4Address | None:
