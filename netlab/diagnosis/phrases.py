@@ -17,6 +17,7 @@ SENTENCES = {
     ),
     Cause.ISOLATED_PORT: N_("the switch keeps these two ports apart"),
     Cause.MAC_NOT_ALLOWED: N_("the network does not admit this MAC address"),
+    Cause.MACVTAP: N_("over macvtap, a VM and its own host do not hear each other"),
     Cause.LOST: N_("it got lost on a cable that is set to lose some"),
     Cause.NOT_FORWARDING: N_(
         "it took the frame, but the packet is for somebody else and it is no router"

@@ -421,13 +421,17 @@ def _decisions(
         rules_met = [text for node in parts for text in rules.get((node, step.packet), ())]
         decision_tables = tables.decision_tables(step, netmap.nodes[probe.ends.source])
         is_switch = step.node in netmap.switches
-        if bridge := netmap.bridges.get(step.node):
-            is_switch = bool(step.came_in and step.went_out)
+        if step.node in netmap.bridges:
+            ends = (*filter(None, (step.came_in,)), *step.went_out)
+            is_switch = bool(step.came_in and step.went_out) and all(
+                netmap.is_port_inside(NodeInterface(step.node, end.interface)) for end in ends
+            )
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
                 step = replace(
                     step,
                     went_out=tuple(
-                        replace(outlet, interface=bridge.interface) for outlet in step.went_out
+                        replace(outlet, interface=netmap.device(step.node, outlet.interface))
+                        for outlet in step.went_out
                     ),
                 )
         by_step.append(tuple(decisions(step, decision_tables, rules_met, is_switch, names)))

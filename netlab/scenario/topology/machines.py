@@ -174,6 +174,9 @@ def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator
         adapter = replace(
             _lan_adapter(scenario, lan, HOST, name, nic.address), connected=nic.connected
         )
+        for bridge in networks.values():
+            if bridge.switch == HOST and bridge.nic == name:
+                adapter = replace(adapter, bridge=bridge.name, beside=(bridge,))
         # One default route for a LAN: the first card's, as an operating system prefers one. None for
         # a VPN: only packets to its subnet take it.
         no_exit = name not in scenario.cards or lan.name in routed
@@ -263,6 +266,7 @@ def _vm_adapter(
         released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.permits_promiscuous(nic),
+        mac_spoofing=network.permits_mac_spoofing(nic),
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,

@@ -16,13 +16,14 @@ from netlab.scenario.model import (
     HostAdapter,
     LanDhcp,
     Nat,
+    Nic,
     Scenario,
     Switching,
     Vmnet,
     VmnetService,
 )
 from netlab.scenario.topology.names import HOTSPOT, LAN, WAN, natural, private_name, wan_of
-from netlab.scenario.topology.parts import NO_ADAPTER, Network
+from netlab.scenario.topology.parts import NO_ADAPTER, InVain, Network
 
 
 def all_networks(scenario: Scenario) -> dict[str, Network]:
@@ -57,6 +58,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             mtu=segment.mtu,
             hub=segment.switching is Switching.HUB,
             promiscuous=segment.promiscuous,
+            mac_spoofing=segment.mac_spoofing,
         )
 
 
@@ -87,6 +89,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
+        mac_spoofing=vmnet.mac_spoofing,
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
@@ -148,7 +151,7 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
         lan = next((member.lan for member in members if member.lan), None)
         for network in members:
             domain = _broadcast_domain(network)
-            barred = served.get(domain, "")
+            barred = served.get(domain)
             from_afar = domain in served and not barred and not network.leases
             joined[network.name] = replace(
                 network,
@@ -159,17 +162,13 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
     return joined
 
 
-def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
-    """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it.
-
-    That is the adapter of a VM that keeps the replies from them; empty: none does. A server replies to the
-    client's own MAC address, so the bridge's adapter that hears it needs the permission for promiscuous
-    mode; requests are broadcast, and pass without.
-    """
+def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, InVain | None]:
+    """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it."""
     bridges = {
-        (_broadcast_domain(networks[near.network]), _broadcast_domain(networks[far.network])): ""
-        if networks[near.network].permits_promiscuous(near)
-        else f"{name}'s eth{index} on {near.network}"
+        (
+            _broadcast_domain(networks[near.network]),
+            _broadcast_domain(networks[far.network]),
+        ): _bars(networks[near.network], near, f"{name}'s eth{index} on {near.network}")
         for name, vm in scenario.vms.items()
         if vm.bridges
         for (index, near), (_, far) in permutations(enumerate(vm.nics), 2)
@@ -177,7 +176,9 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
             nic.network in networks and networks[nic.network].connects(nic) for nic in (near, far)
         )
     }
-    barred_by = {_broadcast_domain(network): "" for network in networks.values() if network.leases}
+    barred_by: dict[str, InVain | None] = {
+        _broadcast_domain(network): None for network in networks.values() if network.leases
+    }
     for permitted in (True, False):
         open_bridges = {
             bridge: barring for bridge, barring in bridges.items() if not (permitted and barring)
@@ -189,6 +190,21 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
         }:
             barred_by |= reached
     return barred_by
+
+
+def _bars(network: Network, nic: Nic, name: str) -> InVain | None:
+    """Return the reason for which a bridge's adapter keeps DHCP from those behind it; None if it does not.
+
+    Requests have the client's own MAC address, so that its switch must let it send with others; and a
+    server replies to that one, so that it must be permitted to hear what is for others.
+    """
+    if not network.permits_mac_spoofing(nic):
+        why = f"{name} is not permitted to send with other MAC addresses"
+        return InVain("mac-not-allowed", why, "permit it: `mac_spoofing: true`")
+    if not network.permits_promiscuous(nic):
+        why = f"{name} is not given the replies: promiscuous mode is not permitted"
+        return InVain("no-return-path", why, "permit it: `promiscuous: true`")
+    return None
 
 
 def _broadcast_domain(network: Network) -> str:
@@ -222,6 +238,8 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
+        mac_spoofing=vmnet.mac_spoofing,
+        br_netfilter=vmnet.br_netfilter,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
         prefix=lan.prefix if card else None,
     )
