@@ -67,12 +67,14 @@ _REJECTED = N_("a firewall rule rejected it")
 
 _VERDICTS = {
     Verdict.ANSWERED: N_("✔ answered"),
+    Verdict.HEARD: N_("✔ heard, and not answered"),
     Verdict.DROPPED: N_("✘ dropped at {at}"),
     Verdict.REFUSED: N_("✘ refused at {at}"),
     Verdict.UNKNOWN: N_("? not known"),
 }
 _PREDICTED_VERDICTS = {
     Verdict.ANSWERED: N_("✔ would be answered"),
+    Verdict.HEARD: N_("✔ would be heard"),
     Verdict.DROPPED: N_("✘ would be dropped at {at}"),
     Verdict.REFUSED: N_("✘ would be refused at {at}"),
     Verdict.UNKNOWN: N_("? not known, at {at}"),

@@ -22,6 +22,7 @@ from netlab.packets.packet import Frame, Packet, Part
 
 _AT_ONCE = 1000
 """Packets that are taken in by one look."""
+_GROUP_TTL = 255
 
 
 @frozen
@@ -44,6 +45,8 @@ class Ends:
     """Seconds that netlab's own receiver waits before it replies."""
     bind: str = ""
     """Source address to use; empty: the kernel's choice."""
+    to_all: bool = False
+    """It goes to a group, or to all of a subnet, by that interface."""
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -156,6 +159,22 @@ class Probe(ABC):
             self._lost_before += drops(sock)
         self.sockets.append(sock)
         return sock
+
+    def open_to_all(self, sock: socket.socket) -> None:
+        """Let a socket send to a group, and to all of a subnet, by the interface that the ends name.
+
+        The TTL is mDNS' (RFC 6762, 11), so that it is not the TTL where it ends; the sender itself gets none.
+        """
+        if not self.ends.to_all:
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.ends.interface.encode())
+        if sock.family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _GROUP_TTL)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _GROUP_TTL)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
 
     @property
     def lost(self) -> int:

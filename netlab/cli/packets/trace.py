@@ -214,8 +214,8 @@ def _journey(traced: Trace, reply: bool, language: str, to_stderr: bool) -> Rend
 
 
 def _code(*traces: Trace) -> int:
-    answered = all(traced.diagnosis.verdict is Verdict.ANSWERED for traced in traces)
-    return 0 if answered else _NO_ANSWER
+    good = (Verdict.ANSWERED, Verdict.HEARD)
+    return 0 if all(traced.diagnosis.verdict in good for traced in traces) else _NO_ANSWER
 
 
 def _refuse_two(views: Mapping[str, bool], additions: Mapping[str, bool]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,8 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
         if target is None:
             fix = "name one: sudo netlab trace SRC SERVER --by …"
             raise UsageError(f"{node.name} has no name server", fix)
+    if targets.is_everybodys(target, current):
+        return _group_request(lab, node, target, by, current)
     end, address = targets.destination(
         lab, node, address_by_file(lab, node, target) or target, current
     )
@@ -49,6 +52,25 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     machine = end if end in lab.topology.nodes and is_there(lab, end) else ""
     ends = _ends(lab, node, machine, address, adapter, current, wait)
     return TraceRequest(node.name, end, ends, by, named=not targets.is_address(target))
+
+
+def _group_request(lab: Lab, source: Node, group: str, by: str, current: Owners) -> TraceRequest:
+    """Return a probe to a group, or to all of a subnet, by the adapter that the source's routes choose.
+
+    Raises UsageError for a kind that asks one machine.
+    """
+    word, _, port = by.partition(":")
+    if word not in _TO_ALL or (word == "udp" and not port):
+        fix = f"send it by icmp, or to a port: --by udp:{_MDNS}"
+        raise UsageError(f"{group} is everybody's address, and --by {by} asks one machine", fix)
+    adapter = _adapter_towards(lab, source, group)
+    ends = replace(_ends(lab, source, "", group, adapter, current), to_all=True)
+    return TraceRequest(source.name, group, ends, by, named=False)
+
+
+_TO_ALL = ("icmp", "udp")
+"""Kinds of probes that can go to a group, or to all of a subnet."""
+_MDNS = 5353
 
 
 def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:
