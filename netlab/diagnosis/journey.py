@@ -244,7 +244,9 @@ class NetworkMap:
         """Return whether each of two interfaces hears what is broadcast on the other."""
         first_segment, second_segment = self.segment(first), self.segment(second)
         near = all(
-            peer is None or peer == end.node or peer in self.domain(end)
+            peer is None
+            or (peer == end.node and not self.is_bridge_inside(end))
+            or peer in self.domain(end)
             for peer, end in (
                 (self.peers.get(first), second),
                 (self.peers.get(second), first),
@@ -257,7 +259,7 @@ class NetworkMap:
         machines, passed, ahead = set(), {port.node}, [(port.node, self.peers[port])]
         while ahead:
             near, node = ahead.pop()
-            if node not in self.switches:
+            if node not in self.switches | {port.node}:
                 machines.add(node)
             if node not in passed and self._carries(node, near):
                 passed.add(node)

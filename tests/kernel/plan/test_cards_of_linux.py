@@ -9,7 +9,10 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Verdict
+from netlab.errors import Missing
+from netlab.kernel.netlink.pool import NamespacePool
 from netlab.packets.packet import Part
+from netlab.plan.resources import Sysctl
 from netlab.scenario.loader import load_text
 from tests.kernel.faults import changed, proof, run
 
@@ -92,6 +95,12 @@ def assign_quietly(target: str, **settings: str) -> lab.Lab:
     up = lab.attach("vmbr")
     lab.apply(up, lab.set_value(up, target, settings))
     return lab.attach("vmbr")
+
+
+def test_a_kernel_without_br_netfilter_is_named(running):
+    """A setting that no kernel has stands for one that this kernel has."""
+    with NamespacePool(1) as pool, pytest.raises(Missing, match="no br_netfilter"):
+        pool.set(Sysctl("vmbr.host", "net.bridge.bridge-nf-call-nothing", "1"))
 
 
 def test_the_host_s_own_chain_lets_frames_between_ports_through(running):
