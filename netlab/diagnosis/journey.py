@@ -246,10 +246,10 @@ class NetworkMap:
         near = all(
             peer is None
             or (peer == end.node and not self.is_bridge_inside(end))
-            or peer in self.domain(end)
-            for peer, end in (
-                (self.peers.get(first), second),
-                (self.peers.get(second), first),
+            or peer in self.domain(end) & self.domain(interface)
+            for peer, interface, end in (
+                (self.peers.get(first), first, second),
+                (self.peers.get(second), second, first),
             )
         )
         return near and not first_segment.isdisjoint(second_segment)
