@@ -21,7 +21,7 @@ HOST_BRIDGE = Mode(
     "host-bridge",
     N_("bridge of the host"),
     LIBVIRT,
-    N_("a bridge of the host's, with its {nic} as a port"),
+    "bridged to the LAN by the host's {nic}",
     on_lan=True,
     in_host=True,
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.messages import N_
 from netlab.plan.modes import bridged
 from netlab.plan.modes.libvirt import LIBVIRT
 from netlab.plan.names import namespace, port
@@ -26,7 +25,7 @@ MACVTAP = Mode(
     "macvtap",
     "macvtap",
     LIBVIRT,
-    N_("on the LAN by the host's {nic}, and not heard by the host"),
+    "bridged to the LAN by the host's {nic}",
     on_lan=True,
 )
 
