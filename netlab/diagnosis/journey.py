@@ -21,6 +21,8 @@ LOOPBACK = "lo"
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
 
+_NOBODY = frozenset[str]()
+
 
 @frozen
 class BridgeInside:
@@ -203,9 +205,8 @@ class NetworkMap:
     def neighbourhood(self, node: str) -> frozenset[str]:
         """Return the nodes that hear what a machine broadcasts on all its cables, itself too."""
         peers = self._neighbours.get(node, frozenset())
-        return frozenset({node}).union(
-            self.joined(node), *(self._heard(node, peer) for peer in peers)
-        )
+        carrying = (peer for peer in peers & self.carriers if self._carries(peer, node))
+        return peers.union({node}, self.joined(node), *map(self.joined, carrying))
 
     def segment(self, interface: NodeInterface) -> frozenset[str]:
         """Return the nodes that hear what is broadcast on an interface; on one without a cable of its
@@ -224,35 +225,29 @@ class NetworkMap:
         node, peer = interface.node, self.peers.get(interface)
         if peer is None:
             return self.segment(interface) & self.carriers
-        carriers = ((node, peer), (peer, node))
-        return frozenset[str]().union(
-            *(self.joined(near) for near, far in carriers if self._carries(near, far))
-        )
+        return self._joined_over(node, peer)
 
     def joined(self, carrier: str) -> frozenset[str]:
         """Return the carriers that hear what a carrier hears, itself too; none of another node."""
-        return self._joined.get(carrier, frozenset())
+        return self._joined.get(carrier, _NOBODY)
 
     def _heard(self, node: str, peer: str) -> frozenset[str]:
         """Return the nodes that hear what is sent on the cable of two."""
-        carriers = ((node, peer), (peer, node))
-        return frozenset({node, peer}).union(
-            *(self.joined(near) for near, far in carriers if self._carries(near, far))
-        )
+        return self._joined_over(node, peer) | {node, peer}
+
+    def _joined_over(self, node: str, peer: str) -> frozenset[str]:
+        """Return the carriers that carry what is sent on the cable of two."""
+        near = self.joined(node) if self._carries(node, peer) else _NOBODY
+        return near | self.joined(peer) if self._carries(peer, node) else near
 
     def same_segment(self, first: NodeInterface, second: NodeInterface) -> bool:
         """Return whether each of two interfaces hears what is broadcast on the other."""
-        first_segment, second_segment = self.segment(first), self.segment(second)
+        common = self.domain(first) & self.domain(second)
         near = all(
-            peer is None
-            or (peer == end.node and not self.is_bridge_inside(end))
-            or peer in self.domain(end) & self.domain(interface)
-            for peer, interface, end in (
-                (self.peers.get(first), first, second),
-                (self.peers.get(second), second, first),
-            )
+            peer is None or (peer == end.node and not self.is_bridge_inside(end)) or peer in common
+            for peer, end in ((self.peers.get(first), second), (self.peers.get(second), first))
         )
-        return near and not first_segment.isdisjoint(second_segment)
+        return near and (bool(common) or not self.segment(first).isdisjoint(self.segment(second)))
 
     def behind(self, port: NodeInterface) -> frozenset[str]:
         """Return the machines that are reached over a port of a switch, over further switches too."""
