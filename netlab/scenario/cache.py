@@ -22,9 +22,9 @@ from netlab.scenario import mode, model
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.loaded import LoadedScenario
 from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
-from netlab.scenario.topology.parts import Denial
+from netlab.scenario.topology.parts import Denial, InVain
 
-_PARTS = (Network, Node, Adapter, Firewall, Problem)
+_PARTS = (Network, Node, Adapter, InVain, Firewall, Problem)
 _WORDS = (
     *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
     *(model.Listen, model.Switching, model.VmnetService),
