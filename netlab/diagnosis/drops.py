@@ -71,8 +71,9 @@ def _port(hit: Hit, tables: LabTables) -> str:
     rule of IP dropped it: br_netfilter names the bridge there, and there is one packet for all ports."""
     node = tables.netmap.nodes[hit.namespace]
     port = tables.interface(node, hit.out)
-    is_port = NodeInterface(node, port) in tables.netmap.peers
-    return port if node in tables.netmap.switches and is_port else ""
+    netmap, end = tables.netmap, NodeInterface(node, port)
+    of_switch = node in netmap.switches and end in netmap.peers
+    return port if of_switch or netmap.is_port_inside(end) else ""
 
 
 def _receiver(fields: Fields) -> str:
@@ -114,7 +115,8 @@ def silenced(
         for hit, fields in drops.get(_last_bits(address), ()):
             node = netmap.nodes[hit.namespace]
             owners = tables.owners.nodes.get(address, frozenset())
-            concerned = node in owners | {asker} | netmap.switches
+            of_bridge = node in netmap.bridges and hit.rule.startswith("bridge ")
+            concerned = of_bridge or node in owners | {asker} | netmap.switches
             if concerned and _is_exchange(fields, asker, address, tables):
                 port = _port(hit, tables)
                 receiver = address if _operation(fields) == "request" else fields["eth.dst"]

@@ -117,8 +117,11 @@ def test_a_port_of_the_host_s_bridge_has_the_rules_of_other_ports(running):
         "ip link set eth0 address 52:54:00:00:00:77",
         f"ip link set eth0 address {mac}; ip neigh flush all",
     ):
-        found = lab.trace(running, "vm2", "224.0.0.251", "udp:5353").diagnosis
-    assert (found.at, found.cause) == ("host", Cause.MAC_NOT_ALLOWED), found
+        to_all = lab.trace(running, "vm2", "224.0.0.251", "udp:5353").diagnosis
+        asked = proof(running, "vm2", "vm1")
+    for found in (to_all, asked.diagnosis):
+        assert (found.at, found.cause) == ("host", Cause.MAC_NOT_ALLOWED), found
+    assert asked.without(silenced={}) is Cause.ARP_UNANSWERED
 
 
 def test_an_interface_that_has_left_the_bridge_is_put_back():
