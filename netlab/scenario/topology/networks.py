@@ -163,15 +163,22 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
 
 
 def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, InVain | None]:
-    """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it."""
+    """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it.
+
+    Requests go on with the client's own MAC address, and replies with the server's: each switch must let
+    the bridge send with others. A server replies to the client's address, so that the bridge's adapter
+    that hears it needs the permission for promiscuous mode.
+    """
     bridges = {
         (
             _broadcast_domain(networks[near.network]),
             _broadcast_domain(networks[far.network]),
-        ): _bars(networks[near.network], near, f"{name}'s eth{index} on {near.network}")
+        ): _barred_from_sending(networks, name, index, near)
+        or _barred_from_sending(networks, name, other, far)
+        or _barred_from_hearing(networks, name, index, near)
         for name, vm in scenario.vms.items()
         if vm.bridges
-        for (index, near), (_, far) in permutations(enumerate(vm.nics), 2)
+        for (index, near), (other, far) in permutations(enumerate(vm.nics), 2)
         if all(
             nic.network in networks and networks[nic.network].connects(nic) for nic in (near, far)
         )
@@ -192,19 +199,25 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, InVai
     return barred_by
 
 
-def _bars(network: Network, nic: Nic, name: str) -> InVain | None:
-    """Return the reason for which a bridge's adapter keeps DHCP from those behind it; None if it does not.
+def _barred_from_sending(
+    networks: dict[str, Network], vm: str, index: int, nic: Nic
+) -> InVain | None:
+    """Return why a bridge's adapter may not send with other MAC addresses; None if it may."""
+    if networks[nic.network].permits_mac_spoofing(nic):
+        return None
+    why = f"{vm}'s eth{index} on {nic.network} is not permitted to send with other MAC addresses"
+    return InVain("mac-not-allowed", why, "permit it: `mac_spoofing: true`")
 
-    Requests have the client's own MAC address, so that its switch must let it send with others; and a
-    server replies to that one, so that it must be permitted to hear what is for others.
-    """
-    if not network.permits_mac_spoofing(nic):
-        why = f"{name} is not permitted to send with other MAC addresses"
-        return InVain("mac-not-allowed", why, "permit it: `mac_spoofing: true`")
-    if not network.permits_promiscuous(nic):
-        why = f"{name} is not given the replies: promiscuous mode is not permitted"
-        return InVain("no-return-path", why, "permit it: `promiscuous: true`")
-    return None
+
+def _barred_from_hearing(
+    networks: dict[str, Network], vm: str, index: int, nic: Nic
+) -> InVain | None:
+    """Return why a bridge's adapter may not listen to frames for others; None if it may."""
+    if networks[nic.network].permits_promiscuous(nic):
+        return None
+    adapter = f"{vm}'s eth{index} on {nic.network}"
+    why = f"{adapter} is not given the replies: promiscuous mode is not permitted"
+    return InVain("no-return-path", why, "permit it: `promiscuous: true`")
 
 
 def _broadcast_domain(network: Network) -> str:
