@@ -147,8 +147,8 @@ def trace(
 ) -> int:
     """Send one packet, and say where it went, or where and why it was dropped.
 
-    SRC is a node, DST a node, an adapter of one (host@lan) or an IP address. Exit code 1
-    if no reply came back.
+    SRC is a node, DST a node, an adapter of one (host@lan) or an IP address, also a group's
+    or a subnet's. Exit code 1 if no reply came back, or nobody heard what is for all.
     """
     compared = {
         "--compare": other_target,
