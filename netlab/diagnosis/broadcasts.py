@@ -77,7 +77,8 @@ def _heard(evidence: ProbeEvidence) -> Diagnosis:
         if step.came_in and step.node not in {evidence.source, *evidence.lab.switches}
     ]
     reached = list(dict.fromkeys(step.node for step in machines))
-    rules = {node: rule for node in reached if (rule := evidence.drops.get((node, Part.REQUEST)))}
+    drops = {node: rule for node in reached if (rule := evidence.drops.get((node, Part.REQUEST)))}
+    rules = {node: rule for node, rule in drops.items() if not rule.onward}
     hearing = [node for node in reached if node not in rules]
     if not reached:
         ended = _dropped_for_all([step for step in asked if step.came_in], evidence)
@@ -88,6 +89,9 @@ def _heard(evidence: ProbeEvidence) -> Diagnosis:
     text = Message("it came to {who}", who=", ".join(hearing))
     for node, rule in rules.items():
         text = Message("{what}; {node} drops it: {rule}", what=text, node=node, rule=rule.rule)
+    for node in drops.keys() - rules.keys():
+        why = Message("{node} keeps it from others: {rule}", node=node, rule=drops[node].rule)
+        text = Message("{what}; {why}", what=text, why=why)
     for passing in (_passed_on(machines), _waiting(machines[0], hearing, evidence)):
         text = Message("{what}; {why}", what=text, why=passing) if passing else text
     return Diagnosis(Verdict.HEARD, evidence.source, evidence=text)
@@ -117,9 +121,18 @@ def _waiting(step: Step, hearing: Sequence[str], evidence: ProbeEvidence) -> Mes
 
 
 def _dropped_for_all(asked: Iterable[Step], evidence: ProbeEvidence) -> Diagnosis | None:
-    """Return the diagnosis by a switch's rule that let a broadcast reach nobody, None if there is none."""
-    at_switches = (step for step in asked if step.node in evidence.lab.switches)
+    """Return the diagnosis by a rule of a switch, or of a machine that bridges, that let a broadcast reach
+    nobody; None if there is none."""
+    at_switches = (
+        step for step in asked if step.node in evidence.lab.switches or _keeps(step.node, evidence)
+    )
     return next(filter(None, (ended_by_rule(step, evidence) for step in at_switches)), None)
+
+
+def _keeps(node: str, evidence: ProbeEvidence) -> bool:
+    """Return whether a machine's rule has ended what was on its way through it."""
+    rule = evidence.drops.get((node, Part.REQUEST))
+    return rule is not None and rule.onward
 
 
 TO_EVERYBODY: dict[str, Callable[[ProbeEvidence], Diagnosis]] = {

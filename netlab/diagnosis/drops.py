@@ -37,6 +37,9 @@ class RuleDrop:
     gone out."""
     policy: bool = False
     """It is a chain's policy."""
+    onward: bool = False
+    """It ended what was on its way through a machine that bridges; what came to the machine itself is
+    another copy."""
 
 
 @frozen
@@ -63,7 +66,8 @@ def drop(hit: Hit, tables: LabTables) -> RuleDrop | None:
     is_copy = bool(port) and not is_group(receiver)
     if is_copy and not tables.leads(node, port, receiver):
         return None
-    return RuleDrop(hit.text, netmap.drop_cause(hit.rule), is_copy, hit.policy)
+    onward = node in netmap.bridges and bool(tables.interface(node, hit.out))
+    return RuleDrop(hit.text, netmap.drop_cause(hit.rule), is_copy, hit.policy, onward)
 
 
 def _port(hit: Hit, tables: LabTables) -> str:

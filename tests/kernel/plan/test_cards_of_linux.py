@@ -82,6 +82,14 @@ def test_frames_between_ports_meet_the_host_s_rules_for_forwarding(running):
             assert "filter FORWARD: policy drop" in one.diagnosis.evidence
             assert one.without(drops={}) is not Cause.FIREWALL
         assert way(running, "vm1", "host") == ["vm1", "host"], "what is for the host is INPUT's"
+        asked = proof(running, "vm1", "vmbr0", by="dhcp")
+        assert asked.end == (Verdict.DROPPED, "host", Cause.FIREWALL), asked.diagnosis
+        assert asked.without(drops={}) is Cause.DHCP_NO_OFFER
+        to_all = lab.trace(running, "vm1", "255.255.255.255", "udp:9").diagnosis
+        assert (
+            "it came to host; host keeps it from others: filter FORWARD: policy drop"
+            in to_all.evidence
+        )
         with changed("vmbr.host", f"sysctl -w {CALLS}=0", f"sysctl -w {CALLS}=1"):
             assert way(running, "vm1", "vm2") == ["vm1", "host", "vm2"]
         up = assign_quietly("vmbr0", br_netfilter="false")

@@ -90,6 +90,21 @@ def test_who_drops_it_has_not_heard_it():
     assert (heard(drops=both).verdict, heard(drops=both).at) == (Verdict.DROPPED, "nat")
 
 
+def test_a_bridge_that_keeps_it_from_others_has_heard_it_itself():
+    rule = RuleDrop("FORWARD: policy drop", Cause.FIREWALL, onward=True)
+    found = heard("vm1.eth0> sw.p1< sw.p2> nat.eth0<", drops={("nat", Part.REQUEST): rule})
+    assert found.verdict is Verdict.HEARD
+    assert "it came to nat; nat keeps it from others: FORWARD: policy drop" in found.evidence
+
+
+def test_a_question_for_dhcp_that_a_bridge_s_rule_keeps_from_the_server():
+    request = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0<")
+    for onward, cause in ((True, Cause.FIREWALL), (False, Cause.DHCP_NO_OFFER)):
+        drops = {("nat", Part.REQUEST): RuleDrop("rule", Cause.FIREWALL, onward=onward)}
+        found = diagnose(evidence(request, kind="dhcp", switches={"sw"}, drops=drops))
+        assert found.cause is cause, "what came to nat itself is no server's"
+
+
 def test_a_router_that_sends_it_on_is_named_and_a_bridge_is_none():
     request = frames("vm1.eth0> sw.p1< sw.p2> nat.eth0< nat.up>")
     same = diagnose(evidence(request, kind=GROUP, switches={"sw"}))
