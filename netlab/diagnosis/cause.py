@@ -20,6 +20,7 @@ class Cause(StrEnum):
     WRONG_SEGMENT = "wrong-segment"
     ISOLATED_PORT = "isolated-port"
     MAC_NOT_ALLOWED = "mac-not-allowed"
+    MACVTAP = "macvtap"
     LOST = "lost"
     NOT_FORWARDING = "not-forwarding"
     FIREWALL = "firewall"
@@ -72,6 +73,7 @@ _LOOK_AT = {
     Cause.WRONG_SEGMENT: "ip address",
     Cause.ISOLATED_PORT: "bridge -d link",
     Cause.MAC_NOT_ALLOWED: "nft list ruleset",
+    Cause.MACVTAP: "nft list ruleset",
     Cause.LOST: "nft list ruleset",
     Cause.PORT_CLOSED: "ss -ltun",
     Cause.NO_FORWARD: "ss -ltun",

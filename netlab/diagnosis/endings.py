@@ -203,6 +203,8 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
             continue
         if apart := kept_apart(passed.node, passed.inlet or "", owners, evidence):
             return apart
+        if ended := ended_by_rule(passed, evidence):  # The copy for its receiver; others went on.
+            return ended
         if look is None:
             return replace(unknown(node, present), unexplained=True)
         if settings := blocked(passed, mac, look):

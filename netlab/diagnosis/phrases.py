@@ -17,6 +17,7 @@ SENTENCES = {
     ),
     Cause.ISOLATED_PORT: N_("the switch keeps these two ports apart"),
     Cause.MAC_NOT_ALLOWED: N_("the network does not admit this MAC address"),
+    Cause.MACVTAP: N_("over macvtap, a VM and its own host do not hear each other"),
     Cause.LOST: N_("it got lost on a cable that is set to lose some"),
     Cause.NOT_FORWARDING: N_(
         "it took the frame, but the packet is for somebody else and it is no router"
@@ -69,12 +70,14 @@ _REJECTED = N_("a firewall rule rejected it")
 
 _VERDICTS = {
     Verdict.ANSWERED: N_("✔ answered"),
+    Verdict.HEARD: N_("✔ heard, and not answered"),
     Verdict.DROPPED: N_("✘ dropped at {at}"),
     Verdict.REFUSED: N_("✘ refused at {at}"),
     Verdict.UNKNOWN: N_("? not known"),
 }
 _PREDICTED_VERDICTS = {
     Verdict.ANSWERED: N_("✔ would be answered"),
+    Verdict.HEARD: N_("✔ would be heard"),
     Verdict.DROPPED: N_("✘ would be dropped at {at}"),
     Verdict.REFUSED: N_("✘ would be refused at {at}"),
     Verdict.UNKNOWN: N_("? not known, at {at}"),

@@ -37,9 +37,12 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     yield Namespace(netns)
     yield from _kernel_settings(netns, forwards or node.forwards)
     yield from _etc(netns, node)
-    if bridge := node.primary.bridge:
-        yield from _no_rules_for_frames(netns)
-        yield Bridge(netns, bridge, node.primary.mac)
+    for adapter in node.adapters:
+        if adapter.bridge and not adapter.bare:
+            inside = [network for network in adapter.beside if network.switch == node.name]
+            yield from _rules_for_frames(netns, any(network.br_netfilter for network in inside))
+            is_hub = any(network.hub for network in inside)
+            yield Bridge(netns, adapter.bridge, adapter.mac, is_hub)
     for adapter in _configured(node):
         if adapter.asks:
             servers = _static_name_servers(node)
@@ -60,7 +63,7 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
 def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
     """The cable from a machine's adapter to a switch port."""
     switch_end = CableEnd(
-        namespace(lab, into.name),
+        namespace(lab, into.switch),
         port(adapter.node, adapter.interface),
         bridge=into.name,
         up=adapter.connected,
@@ -74,18 +77,19 @@ def switch(lab: str, network: Network) -> Iterator[Resource]:
     """An empty switch, in a namespace of its own: no firewall of the machine's sees its frames."""
     netns = namespace(lab, network.name)
     yield Namespace(netns)
-    yield from _no_rules_for_frames(netns)
+    yield from _rules_for_frames(netns, False)
     yield from _no_ipv6(netns)
     yield Bridge(netns, network.name, mac.physical(f"switch {network.name}"), network.hub)
 
 
-def _no_rules_for_frames(netns: str) -> Iterator[Resource]:
-    """Keep IP rules and connection tracking away from the frames of a switch.
+def _rules_for_frames(netns: str, called: bool) -> Iterator[Resource]:
+    """Let IP rules and connection tracking see the frames of a bridge, or keep them away.
 
     br_netfilter's setting is per namespace, and on by default in each new one.
     """
     for family in ("arp", "ip", "ip6"):
-        yield Sysctl(netns, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
+        key = f"net.bridge.bridge-nf-call-{family}tables"
+        yield Sysctl(netns, key, "1" if called else "0", optional=not called)
 
 
 def forwarding_interface(namespace: str, interface: str) -> Sysctl:

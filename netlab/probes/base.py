@@ -23,6 +23,7 @@ from netlab.probes.answers import Answer
 
 _AT_ONCE = 1000
 """Packets that are taken in by one look."""
+_GROUP_TTL = 255
 
 
 @frozen
@@ -45,6 +46,8 @@ class Ends:
     """Seconds that netlab's own receiver waits before it replies."""
     bind: str = ""
     """Source address to use; empty: the kernel's choice."""
+    to_all: bool = False
+    """It goes to a group, or to all of a subnet, by that interface."""
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -177,6 +180,22 @@ class Probe(ABC):
         """Bind a socket to the source address that is to be used, if there is one."""
         if self.ends.bind:
             sock.bind((self.ends.bind, 0))
+
+    def open_to_all(self, sock: socket.socket) -> None:
+        """Let a socket send to a group, and to all of a subnet, by the interface that the ends name.
+
+        The TTL is mDNS' (RFC 6762, 11), so that it is not the TTL where it ends; the sender itself gets none.
+        """
+        if not self.ends.to_all:
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.ends.interface.encode())
+        if sock.family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _GROUP_TTL)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _GROUP_TTL)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
 
     @property
     def lost(self) -> int:

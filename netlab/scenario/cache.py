@@ -23,9 +23,9 @@ from netlab.scenario.firewall import Firewall
 from netlab.scenario.loaded import LoadedScenario
 from netlab.scenario.ports import ForwardedPorts
 from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
-from netlab.scenario.topology.parts import Denial
+from netlab.scenario.topology.parts import Denial, InVain
 
-_PARTS = (Network, Node, Adapter, Firewall, ForwardedPorts, Problem)
+_PARTS = (Network, Node, Adapter, InVain, Firewall, ForwardedPorts, Problem)
 _WORDS = (
     *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
     *(model.Listen, model.NatPorts, model.Switching, model.VmnetService, model.RuleSet),

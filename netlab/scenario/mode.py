@@ -63,6 +63,8 @@ class Mode:
     """The way out, in drawings; `{nic}`, `{card}` and `{outside}` are the host's."""
     on_lan: bool = False
     """True: it has no subnet of its own, but the LAN's."""
+    in_host: bool = False
+    """True: it is a bridge inside of the host, which has the host's address."""
     subnet: IPv4Network | None = None
     """The subnet where a scenario names none."""
     private: bool = False

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.absence import cannot_send
+from netlab.diagnosis.broadcasts import GROUP
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
@@ -283,11 +284,12 @@ def _trace(
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
+    to_all = request.ends.to_all
     ends = ProbeEnds(
         request.source,
         request.target,
-        str(request.ends.to),
-        request.by.partition(":")[0],
+        "" if to_all else str(request.ends.to),
+        GROUP if to_all else request.by.partition(":")[0],
         request.named,
         request.ends.interface,
         first,
@@ -329,7 +331,7 @@ def _trace(
 
 def _first_lookup(probe: Probe) -> RouteLookup | None:
     """Return a probe's first packet, as its source's routing looks at it; None if it goes to everybody."""
-    to = probe.ends.to
+    to = "" if probe.ends.to_all else probe.ends.to
     echo = protocols.ICMPV6 if ":" in to else protocols.ICMP
     number = probe.pattern.protocol
     return probe_lookup(to, echo if number == ECHO_MESSAGES else number, probe.port) if to else None
@@ -421,17 +423,23 @@ def _decisions(
         split = any(
             NodeInterface(step.node, outlet.interface) in uplinks for outlet in step.went_out
         )
-        parts = (step.node,) if split else netmap.parts(step.node)
+        # And what goes to all has each machine for itself.
+        is_alone = split or probe.ends.to_all
+        parts = (step.node,) if is_alone else netmap.parts(step.node)
         rules_met = [text for node in parts for text in rules.get((node, step.packet), ())]
         decision_tables = tables.decision_tables(step, netmap.nodes[probe.ends.source])
         is_switch = step.node in netmap.switches
-        if bridge := netmap.bridges.get(step.node):
-            is_switch = bool(step.came_in and step.went_out)
+        if step.node in netmap.bridges:
+            ends = (*filter(None, (step.came_in,)), *step.went_out)
+            is_switch = bool(step.came_in and step.went_out) and all(
+                netmap.is_port_inside(NodeInterface(step.node, end.interface)) for end in ends
+            )
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
                 step = replace(
                     step,
                     went_out=tuple(
-                        replace(outlet, interface=bridge.interface) for outlet in step.went_out
+                        replace(outlet, interface=netmap.device(step.node, outlet.interface))
+                        for outlet in step.went_out
                     ),
                 )
         by_step.append(tuple(decisions(step, decision_tables, rules_met, is_switch, names)))

@@ -379,6 +379,27 @@ MUTANTS = [
         {f"{nat}>{to}" for nat in ("nat1", "nat2") for to in ("pc", "router", "internet")},
     ),
     Mutant(
+        "host-bridge",
+        "vm1 is plugged into the network behind the host, and not into its bridge",
+        plugged_into("virbr0", "host-bridge", "vm1"),
+        {f"vm1>{to}" for to in ("vm2", "pc", "router", "inner")}
+        | {f"{node}>vm1" for node in ("vm2", "host", "pc", "router", "inner")},
+    ),
+    Mutant(
+        "macvtap",
+        "the host hears its VMs, as over a bridge",
+        without_rule("macvtap0", "do not hear each other"),
+        {f"{vm}>{to}" for vm in ("lone1", "lone2", "both") for to in ("host", "host@lan")}
+        | {f"host>{vm}" for vm in ("lone1", "lone2", "both", "both@macvtap0")},
+    ),
+    Mutant(
+        "mac-spoofing",
+        "the switch minds nobody's MAC addresses",
+        without_rule("vmnet0", "not permitted to send with another MAC address"),
+        {f"nested1>{to}" for to in ("nested2", "open", "host", "router", "internet")}
+        | {f"{node}>nested1" for node in ("nested2", "open", "host", "router")},
+    ),
+    Mutant(
         "hyperv-beside-vmware",
         "DHCP hands out no gateway, as on VMware's host-only network",
         with_text("host", "option:router,172.20.16.1\n", "option:router\n"),

@@ -42,6 +42,8 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
         if target is None:
             fix = "name one: sudo netlab trace SRC SERVER --by …"
             raise UsageError(f"{node.name} has no name server", fix)
+    if targets.is_everybodys(target, current):
+        return _group_request(lab, node, target, by, current)
     end, address = targets.destination(
         lab, node, address_by_file(lab, node, target) or target, current
     )
@@ -73,6 +75,25 @@ def of_pair(
     machine = target if is_there(lab, target) else ""
     ends = replace(_ends(lab, source, machine, address, adapter, current), bind=bind)
     return TraceRequest(source.name, target, ends, by)
+
+
+def _group_request(lab: Lab, source: Node, group: str, by: str, current: Owners) -> TraceRequest:
+    """Return a probe to a group, or to all of a subnet, by the adapter that the source's routes choose.
+
+    Raises UsageError for a kind that asks one machine.
+    """
+    word, _, port = by.partition(":")
+    if word not in _TO_ALL or (word == "udp" and not port):
+        fix = f"send it by icmp, or to a port: --by udp:{_MDNS}"
+        raise UsageError(f"{group} is everybody's address, and --by {by} asks one machine", fix)
+    adapter = _adapter_towards(lab, source, group)
+    ends = replace(_ends(lab, source, "", group, adapter, current), to_all=True)
+    return TraceRequest(source.name, group, ends, by, named=False)
+
+
+_TO_ALL = ("icmp", "udp")
+"""Kinds of probes that can go to a group, or to all of a subnet."""
+_MDNS = 5353
 
 
 def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:

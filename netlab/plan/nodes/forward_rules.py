@@ -117,7 +117,7 @@ def _firewalld(adapters: Sequence[Adapter], hook: _Hook) -> _Chains:
         for adapter in adapters
         if adapter.network.mode and adapter.network.mode.zone
     }
-    cards = [adapter.interface for adapter in adapters if adapter.network.lan]
+    cards = [adapter.holder for adapter in adapters if adapter.network.lan]
     routed = [interface for interface, zone in zone_of.items() if zone == _ROUTED]
     zones = [
         f'iifname "{interface}" goto filter_FWD_{zone}'

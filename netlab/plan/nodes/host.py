@@ -36,7 +36,7 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
         yield plug(lab, adapter, _switch_of(topology, adapter))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
     products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
-    cards = [adapter.interface for adapter in node.adapters if adapter.network.lan]
+    cards = [adapter.holder for adapter in node.adapters if adapter.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
     routed = topology.host_interfaces(topology.scenario.host.forwards)
     shared = _shared(topology)
@@ -53,7 +53,8 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
         for interface in dict.fromkeys((*incoming, *routed)):
             yield forwarding_interface(netns, interface)
         networks = [adapter.network for adapter in shared]
-        rules += _rules(cards, nat_networks, routed, products, networks, forward_paths)
+        bridged = bridged_frames(node)
+        rules += _rules(cards, nat_networks, routed, products, networks, forward_paths, bridged)
     if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
         trusted, ports = ["lo", *uplinks], [path.forward for path in forward_paths]
@@ -79,6 +80,18 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
     for adapter in shared:
         yield Service(netns, "sharing", dnsmasq.PROGRAM, _name_server(topology, adapter))
         yield Listening(netns, "sharing", "udp", 53)
+
+
+def bridged_frames(node: Node) -> list[str]:
+    """Rules that let frames between ports of the host's bridge through: there, it is no router.
+
+    Where br_netfilter calls the rules for forwarding, they see the bridge on both sides.
+    """
+    return [
+        f'iifname "{adapter.bridge}" oifname "{adapter.bridge}" accept'
+        for adapter in node.adapters
+        if any(network.br_netfilter for network in adapter.beside)
+    ]
 
 
 def _shared(topology: Topology) -> tuple[Adapter, ...]:
@@ -113,6 +126,7 @@ def _switch_of(topology: Topology, adapter: Adapter) -> Network:
         if (
             vmnet.mode
             and vmnet.mode.on_lan
+            and not vmnet.mode.in_host
             and adapter.network.lan
             and vmnet.nic == adapter.interface
         ):
@@ -140,8 +154,9 @@ def _rules(
     products: list[Network],
     shared: list[Network],
     paths: list[_Path],
+    bridged: list[str],
 ) -> str:
-    rules = []
+    rules = [*bridged]
     if nat_networks:
         nat_uplinks = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         rules.append(f"iifname {nat_uplinks} oifname {_set(cards)} accept")

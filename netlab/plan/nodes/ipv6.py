@@ -15,6 +15,7 @@ from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
 from netlab.plan.nodes.guest import server
+from netlab.plan.nodes.host import bridged_frames
 from netlab.plan.resources import (
     DEFAULT_ROUTE_6,
     Address,
@@ -189,17 +190,18 @@ def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[R
     adapters = [adapter for adapter in node.adapters if adapter.ipv6 or adapter.listens_to_router]
     if not adapters:
         return
-    cards = [adapter.interface for adapter in adapters if adapter.network.lan]
+    cards = [adapter.holder for adapter in adapters if adapter.network.lan]
     ends = [nat.host_end(vmnet) for vmnet in translated]
     forwarding = topology.host_interfaces(topology.scenario.host.forwards)
-    routed = [adapter.interface for adapter in adapters if adapter.interface in forwarding]
+    routed = [adapter.holder for adapter in adapters if adapter.holder in forwarding]
     forward = [f"iifname {_set(ends)} oifname {_set(cards)} accept"] if ends and cards else []
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
     if forward:
         yield _forwards(netns)
     if forward or ends:
-        yield Ruleset(netns, _host_rules(forward, _host_nat(cards, ends)))
+        rows = [*bridged_frames(node), *forward]
+        yield Ruleset(netns, _host_rules(rows, _host_nat(cards, ends)))
     if node.firewall.blocks:
         yield Ruleset(netns, firewall_6(node.firewall, ("lo", *ends)))
 

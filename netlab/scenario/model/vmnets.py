@@ -75,6 +75,11 @@ _PROMISCUOUS = key(
     description="Whether its VMs may listen to frames for others (promiscuous mode). false: as on Linux,"
     " where the user who runs VMware may not write to /dev/vmnetN.",
 )
+_MAC_SPOOFING = key(
+    default=True,
+    description="Whether its VMs may send with other MAC addresses than their adapters' (Hyper-V: Enable"
+    " MAC address spoofing; ESXi: Forged transmits), as bridges and nested guests do.",
+)
 
 
 @mapping
@@ -153,6 +158,7 @@ class Segment:
     mtu: Mtu = key(default=1500, description="Bytes of an IP packet.")
     switching: Switching = _SWITCHING
     promiscuous: Flag = _PROMISCUOUS
+    mac_spoofing: Flag = _MAC_SPOOFING
 
 
 @mapping
@@ -162,15 +168,16 @@ class Vmnet:
     mode: Annotated[Mode, _ModeWord()] = key(
         description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only;"
         " custom: a switch with neither host adapter nor DHCP, unless they are asked for."
-        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
+        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default. host-bridge:"
+        " a bridge inside of the host, with its card as a port; macvtap: on the LAN, unheard by the host."
     )
     subnet: Subnet | None = key(
-        default=None, description="Needed by all but bridged, which is on the LAN's."
+        default=None, description="Needed by all that are not on the LAN's, as bridged is."
     )
     nic: HostNicName | Literal["automatic"] | None = key(
         default=None,
-        description="bridged: the host's card it is bridged to; default: the first. automatic: the one"
-        " that has the default route.",
+        description="bridged, host-bridge, macvtap: the host's card that it is bridged to, or that VMs"
+        " share; default: the first. automatic: the one that has the default route.",
     )
     excluded: list[HostNicName] = key(
         default=[], description="bridged, automatic: cards that it is never bridged to."
@@ -198,6 +205,12 @@ class Vmnet:
         description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
     )
     promiscuous: Flag = _PROMISCUOUS
+    mac_spoofing: Flag = _MAC_SPOOFING
+    br_netfilter: Flag = key(
+        default=False,
+        description="host-bridge: whether frames between its ports meet the host's rules for forwarding"
+        " (net.bridge.bridge-nf-call-iptables), as on a host with Docker.",
+    )
     nat: Nat | None = key(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = key(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."

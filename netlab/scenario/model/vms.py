@@ -105,6 +105,11 @@ class Nic:
         default=None,
         description="Whether it may listen to frames for others; default: as its network says.",
     )
+    mac_spoofing: Flag | None = key(
+        default=None,
+        description="Whether it may send with other MAC addresses than its own; default: as its network"
+        " says.",
+    )
     replicate: Flag = key(
         default=False,
         description="VMware's check mark Replicate physical network connection state: the adapter loses"

@@ -100,7 +100,7 @@ class Topology:
         """Return the host's interfaces on some networks, in its own order; a bridged one is its LAN."""
         names = {network.lan or name for name in networks if (network := self.networks.get(name))}
         adapters = self.nodes[HOST].adapters
-        return [adapter.interface for adapter in adapters if adapter.network.name in names]
+        return [adapter.holder for adapter in adapters if adapter.network.name in names]
 
     @cached_property
     def routers(self) -> tuple[Node, ...]:

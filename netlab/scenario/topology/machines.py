@@ -178,6 +178,9 @@ def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator
     for name, nic in sorted(scenario.host.nics.items()):
         lan = networks.get(nic.lan, networks[LAN])
         adapter = _lan_adapter(scenario, lan, HOST, name, nic.address)
+        for bridge in networks.values():
+            if bridge.switch == HOST and bridge.nic == name:
+                adapter = replace(adapter, bridge=bridge.name, beside=(bridge,))
         asks_router = name in exits or (name in scenario.cards and name not in metrics)
         yield replace(
             adapter,
@@ -288,6 +291,7 @@ def _vm_adapter(
         released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.permits_promiscuous(nic),
+        mac_spoofing=network.permits_mac_spoofing(nic),
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,

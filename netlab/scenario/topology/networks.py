@@ -16,6 +16,7 @@ from netlab.scenario.model import (
     HostAdapter,
     LanDhcp,
     Nat,
+    Nic,
     Scenario,
     Switching,
     Vmnet,
@@ -23,7 +24,7 @@ from netlab.scenario.model import (
 )
 from netlab.scenario.topology.metrics import default_card
 from netlab.scenario.topology.names import HOTSPOT, LAN, WAN, natural, private_name, wan_of
-from netlab.scenario.topology.parts import NO_ADAPTER, Network
+from netlab.scenario.topology.parts import NO_ADAPTER, InVain, Network
 
 
 def all_networks(scenario: Scenario) -> dict[str, Network]:
@@ -62,6 +63,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             mtu=segment.mtu,
             hub=segment.switching is Switching.HUB,
             promiscuous=segment.promiscuous,
+            mac_spoofing=segment.mac_spoofing,
         )
 
 
@@ -92,6 +94,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
+        mac_spoofing=vmnet.mac_spoofing,
         adapter=vmnet.adapter or usual,
         dhcp=dhcp if dhcp.on and is_vmware else None,
         leased=dhcp.range,
@@ -153,7 +156,7 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
         lan = next((member.lan for member in members if member.lan), None)
         for network in members:
             domain = _broadcast_domain(network)
-            barred = served.get(domain, "")
+            barred = served.get(domain)
             from_afar = domain in served and not barred and not network.leases
             joined[network.name] = replace(
                 network,
@@ -164,25 +167,30 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
     return joined
 
 
-def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
+def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, InVain | None]:
     """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it.
 
-    That is the adapter of a VM that keeps the replies from them; empty: none does. A server replies to the
-    client's own MAC address, so the bridge's adapter that hears it needs the permission for promiscuous
-    mode; requests are broadcast, and pass without.
+    Requests go on with the client's own MAC address, and replies with the server's: each switch must let
+    the bridge send with others. A server replies to the client's address, so that the bridge's adapter
+    that hears it needs the permission for promiscuous mode.
     """
     bridges = {
-        (_broadcast_domain(networks[near.network]), _broadcast_domain(networks[far.network])): ""
-        if networks[near.network].permits_promiscuous(near)
-        else f"{name}'s eth{index} on {near.network}"
+        (
+            _broadcast_domain(networks[near.network]),
+            _broadcast_domain(networks[far.network]),
+        ): _barred_from_sending(networks, name, index, near)
+        or _barred_from_sending(networks, name, other, far)
+        or _barred_from_hearing(networks, name, index, near)
         for name, vm in scenario.vms.items()
         if vm.bridges
-        for (index, near), (_, far) in permutations(enumerate(vm.nics), 2)
+        for (index, near), (other, far) in permutations(enumerate(vm.nics), 2)
         if all(
             nic.network in networks and networks[nic.network].connects(nic) for nic in (near, far)
         )
     }
-    barred_by = {_broadcast_domain(network): "" for network in networks.values() if network.leases}
+    barred_by: dict[str, InVain | None] = {
+        _broadcast_domain(network): None for network in networks.values() if network.leases
+    }
     for permitted in (True, False):
         open_bridges = {
             bridge: barring for bridge, barring in bridges.items() if not (permitted and barring)
@@ -194,6 +202,27 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
         }:
             barred_by |= reached
     return barred_by
+
+
+def _barred_from_sending(
+    networks: dict[str, Network], vm: str, index: int, nic: Nic
+) -> InVain | None:
+    """Return why a bridge's adapter may not send with other MAC addresses; None if it may."""
+    if networks[nic.network].permits_mac_spoofing(nic):
+        return None
+    why = f"{vm}'s eth{index} on {nic.network} is not permitted to send with other MAC addresses"
+    return InVain("mac-not-allowed", why, "permit it: `mac_spoofing: true`")
+
+
+def _barred_from_hearing(
+    networks: dict[str, Network], vm: str, index: int, nic: Nic
+) -> InVain | None:
+    """Return why a bridge's adapter may not listen to frames for others; None if it may."""
+    if networks[nic.network].permits_promiscuous(nic):
+        return None
+    adapter = f"{vm}'s eth{index} on {nic.network}"
+    why = f"{adapter} is not given the replies: promiscuous mode is not permitted"
+    return InVain("no-return-path", why, "permit it: `promiscuous: true`")
 
 
 def _broadcast_domain(network: Network) -> str:
@@ -229,6 +258,8 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
+        mac_spoofing=vmnet.mac_spoofing,
+        br_netfilter=vmnet.br_netfilter,
         stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
         prefix=lan.prefix if card else None,
     )

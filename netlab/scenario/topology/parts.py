@@ -22,6 +22,7 @@ from netlab.scenario.model import (
     Transfer,
     VmnetService,
 )
+from netlab.scenario.topology.names import HOST
 
 
 class Role(StrEnum):
@@ -76,6 +77,10 @@ class Network:
     """True: the switch learns no addresses, and every frame goes everywhere."""
     promiscuous: bool = True
     """True: VMs may listen to frames for others."""
+    mac_spoofing: bool = True
+    """True: VMs may send with MAC addresses that are not their adapters'."""
+    br_netfilter: bool = False
+    """True: frames between its ports meet the host's rules for forwarding."""
     adapter: HostAdapter = NO_ADAPTER
     """The host adapter, as the host has set it up."""
     dhcp: Dhcp | None = field(default=None, hash=False)
@@ -84,14 +89,19 @@ class Network:
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
     """True: a VM serves DHCP here, or lets it in from another network."""
-    barred: str = ""
-    """The bridging VM's adapter that keeps DHCP's replies out, not permitted to hear them; empty: none."""
+    barred: InVain | None = None
+    """The reason for which a bridging VM's adapter keeps DHCP out; None: none does."""
     joined: str = ""
     """The segment of all networks that VMs have bridged with this one; empty: there are none."""
     leased: tuple[IPv4Address, IPv4Address] | None = None
     """First and last address that DHCP leases, where the scenario sets them."""
     prefix: IPv6Network | None = None
     """The IPv6 prefix; a bridged network has its LAN's."""
+
+    @property
+    def switch(self) -> str:
+        """The node whose bridge it is: itself, or the host."""
+        return HOST if self.mode and self.mode.in_host else self.name
 
     @property
     def advertises(self) -> bool:
@@ -204,6 +214,10 @@ class Network:
         """Return whether a VM's adapter on this network may listen to frames for others."""
         return self.promiscuous if nic.promiscuous is None else nic.promiscuous
 
+    def permits_mac_spoofing(self, nic: Nic) -> bool:
+        """Return whether a VM's adapter on this network may send with other MAC addresses."""
+        return self.mac_spoofing if nic.mac_spoofing is None else nic.mac_spoofing
+
     @property
     def number(self) -> int:
         """N of vmnetN; other products' networks get one of netlab's."""
@@ -249,6 +263,8 @@ class Adapter:
     """True: its link and its lease follow the host's card that its network is bridged to."""
     promiscuous: bool = True
     """True: it may listen to frames for others."""
+    mac_spoofing: bool = True
+    """True: it may send with MAC addresses that are not its own."""
     model: str | None = None
     """The kind of card that a guest sees: a label."""
     incoming: Transfer = PERFECT
@@ -308,8 +324,7 @@ class Adapter:
                 "dhcp-pool-exhausted", why, "give it an `address`, or the server a larger `range`"
             )
         if network.barred:
-            why = f"{network.barred} is not given the replies: promiscuous mode is not permitted"
-            return InVain("no-return-path", why, "permit it: `promiscuous: true`")
+            return network.barred
         if not network.linked or (network.mode and network.mode.on_lan and not network.lan):
             card = f"the host's {network.nic}, which has no link" if network.nic else "no card"
             why = f"no DHCP server answers: {network.name} is bridged to {card}"
