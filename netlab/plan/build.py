@@ -36,6 +36,8 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Resource]]] = {
     libvirt.ISOLATED: routed.network,
     libvirt.OPEN: routed.network,
     hyperv.DEFAULT_SWITCH: routed.network,
+    hyperv.INTERNAL: hostonly.network,
+    hyperv.NAT: hostonly.network,
 }
 """Each mode, and what a network of it consists of."""
 

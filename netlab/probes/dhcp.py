@@ -30,7 +30,7 @@ _DOMAIN = 15
 
 
 class DhcpProbe(Probe):
-    """A DISCOVER with the interface's MAC, as the lab's clients send it; the offers are not accepted.
+    """A DISCOVER with the interface's MAC and identifier, as the lab's clients send it; no offer is accepted.
 
     Like udhcpc's, it asks for a reply to that MAC address, and for none to everybody: a switch that
     does not let such frames through keeps the address from both.
@@ -41,7 +41,7 @@ class DhcpProbe(Probe):
         self._may_be_served = False
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
-        self._discover = _discover(ends.mac, self._number)
+        self._discover = _discover(ends, self._number)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
         self.socket = self.open(ends.source, *kind, program=probe_filter(self.pattern))
 
@@ -104,18 +104,19 @@ class DhcpProbe(Probe):
         return [*offers.values(), f"{servers} answered{lost}"]
 
 
-def _discover(mac: str, number: int) -> bytes:
+def _discover(ends: Ends, number: int) -> bytes:
     """Build the frame."""
-    hardware = bytes.fromhex(mac.replace(":", ""))
+    hardware = bytes.fromhex(ends.mac.replace(":", ""))
+    client_id = bytes.fromhex(ends.client_id.replace(":", "")) or _ETHERNET + hardware
     options = [
         ("message-type", "discover"),
-        ("client_id", _ETHERNET + hardware),
+        ("client_id", client_id),
         ("max_dhcp_size", 576),
         ("param_req_list", [1, 3, 6, 12, 15, 28, 42]),
         "end",
     ]
     return bytes(
-        layers.Ether(dst=_BROADCAST, src=mac)
+        layers.Ether(dst=_BROADCAST, src=ends.mac)
         / layers.IP(src="0.0.0.0", dst="255.255.255.255")
         / layers.UDP(sport=68, dport=67)
         / layers.BOOTP(chaddr=hardware, xid=number)

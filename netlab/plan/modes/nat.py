@@ -31,7 +31,7 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import Nat, VmnetService
+from netlab.scenario.model import Nat
 from netlab.scenario.topology import HOST, Adapter, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -95,7 +95,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     for pick_address in mode.aliases:
         alias = IPv4Interface((int(pick_address(vmnet.subnet)), vmnet.subnet.prefixlen))
         yield Address(netns, node.primary.interface, alias)
-    leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
+    leases = mode.serves_itself and vmnet.serves
     if leases:
         lines += dhcp.served(topology, vmnet)
     lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)
@@ -133,9 +133,9 @@ def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
 
 def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | None]:
     """The address of each node's first adapter there, or of its lease; None: the server has none left."""
-    leased = dhcp.reservations(topology.neighbours(vmnet), vmnet)
+    leased = dhcp.leased(topology.neighbours(vmnet), vmnet)
     return {
-        adapter.node: adapter.address.ip if adapter.address else leased.get(adapter.mac)
+        adapter.node: adapter.address.ip if adapter.address else leased(adapter)
         for adapter in reversed(topology.adapters_on(vmnet))
     }
 

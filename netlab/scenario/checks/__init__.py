@@ -53,6 +53,7 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from addresses.addresses(topology)
     yield from vms.copies(scenario)
     yield from vms.guests(scenario)
+    yield from vms.clients(topology)
     yield from vms.bridges(topology)
     yield from host.forwards(topology)
     yield from vms.macs(topology)

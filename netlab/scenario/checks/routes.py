@@ -148,9 +148,7 @@ def _leased_gateways(topology: Topology) -> dict[str, bool]:
     gateways: dict[str, bool] = {}
     for network in topology.networks.values():
         if network.serves:
-            mode = network.mode
-            tells = mode is None or mode.on_lan or mode.router is not None
-            gateways[network.segment] = tells and gateways.get(network.segment, True)
+            gateways[network.segment] = network.tells_router and gateways.get(network.segment, True)
     return gateways
 
 

@@ -85,15 +85,16 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
     mode = vmnet.mode
     parts = {
         "adapter": mode.host_adapter,
-        "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
+        "dhcp": mode.dhcp_keys,
         "nat": mode.nat_device,
     }
     for key, part in parts.items():
-        if getattr(vmnet, key) is not None and part is None:
+        if getattr(vmnet, key) is not None and not part:
             message = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield PathProblem(
                 ("vmnets", name, key), message, "remove it, or use another mode", on_key=True
             )
+    yield from _dhcp(scenario, name, keys_at)
     if vmnet.nat and mode.nat_device:
         keys = keys_at("vmnets", name, "nat")
         settable = {"forwards", "localhost_reachable"}
@@ -109,6 +110,23 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
             f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
+
+
+def _dhcp(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathProblem]:
+    """Yield settings of DHCP that the network's product does not have."""
+    vmnet = scenario.vmnets[name]
+    settable = vmnet.mode.dhcp_keys
+    if not (vmnet.dhcp and settable):
+        return
+    path: DataPath = ("vmnets", name, "dhcp")
+    if not vmnet.dhcp.on and "on" not in settable:
+        message = f"{vmnet.mode.value} always serves DHCP"
+        fix = "remove it; `stopped: [dhcp]` stops what serves it"
+        yield PathProblem(path, message, fix, on_key=True)
+    for key in sorted(keys_at(*map(str, path)) - settable - {"on"}):
+        message = f"{vmnet.mode.value} has no `{key}` of DHCP that could be set"
+        fix = f"remove it; there are: {', '.join(sorted(settable))}"
+        yield PathProblem((*path, key), message, fix, on_key=True)
 
 
 def several_nat(scenario: Scenario) -> Iterator[PathProblem]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from netlab.scenario.checks.lookup import adapters, subnets
-from netlab.scenario.model import MovedOrCopied, Nic, Scenario
+from netlab.scenario.model import MACHINE_ID, MovedOrCopied, Nic, Scenario
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
@@ -107,6 +107,31 @@ def copies(scenario: Scenario) -> Iterator[PathProblem]:
         elif installed[vm] == vm:
             message, fix = f"the copies go round in a circle at {vm}", "one of them is the original"
             yield PathProblem((*path, "copy_of"), message, fix)
+
+
+def clients(topology: Topology) -> Iterator[PathProblem]:
+    """Warn of adapters of several VMs that are one client to a DHCP server, and get one address."""
+    asking: dict[tuple[str, str], Adapter] = {}
+    for node in topology.nodes.values():
+        for adapter in node.adapters:
+            if not (adapter.client_id and adapter.by_dhcp and adapter.network.leases):
+                continue
+            first = asking.setdefault((adapter.network.segment, adapter.client_id), adapter)
+            if first is not adapter and first.mac != adapter.mac:
+                reason = (
+                    "machine-id" if _is_copied(topology, first, adapter) else "client identifier"
+                )
+                message = (
+                    f"{node.name} has the {reason} of {first.node}: to a DHCP server they are one client,"
+                    f" and get one address on {adapter.network.name}"
+                )
+                fix = "add `client_id: mac` to one of them, unless that is what you want to see"
+                yield PathProblem(("vms", node.name), message, fix, on_key=True, is_warning=True)
+
+
+def _is_copied(topology: Topology, *adapters: Adapter) -> bool:
+    vms = topology.scenario.vms
+    return all(vms[adapter.node].client_id == MACHINE_ID for adapter in adapters)
 
 
 def guests(scenario: Scenario) -> Iterator[PathProblem]:

@@ -10,10 +10,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from netlab.scenario.model.common import Proxy
+from netlab.scenario.model.dhcp import Dhcp
 from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     AUTOMATIC,
+    MACHINE_ID,
     Family,
     HostAdapterState,
     LanName,
@@ -25,15 +27,16 @@ from netlab.scenario.model.values import (
     VmnetName,
     VmnetService,
 )
-from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segment, Vmnet
+from netlab.scenario.model.vmnets import Forwards, HostAdapter, Nat, Segment, Vmnet
 from netlab.scenario.model.vms import Nic, Transfer, Vm
-from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
+from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, Peer
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
     "AUTOMATIC",
+    "MACHINE_ID",
     "MAPPINGS",
     "Dhcp",
     "Expectations",
@@ -46,7 +49,6 @@ __all__ = [
     "HostNic",
     "Internet",
     "Lan",
-    "LanDhcp",
     "Listen",
     "MovedOrCopied",
     "Nat",
@@ -99,7 +101,7 @@ class Scenario:
 
 
 MAPPINGS = (
-    *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
+    *(Scenario, Internet, Lan, FurtherLan, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
 )
 """All kinds of mappings that a file has."""

@@ -9,6 +9,8 @@ from uuid import UUID
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
+    MACHINE_ID,
+    ClientId,
     Exceptions,
     FirewallWords,
     Flag,
@@ -131,6 +133,12 @@ class Vm:
         default=MovedOrCopied.COPIED,
         description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
         " made by the Clone command: it has new ones.",
+    )
+    client_id: ClientId = key(
+        default=MACHINE_ID,
+        description="By what its DHCP client identifies it. machine-id: as systemd-networkd does, so copies"
+        " of one disk are one client, and get one address; mac: each adapter by its MAC"
+        " (`dhcp-identifier: mac` of netplan); or any other identifier, bytes like 01:02:03 or a text.",
     )
     firewall: FirewallWords = key(
         default=[],

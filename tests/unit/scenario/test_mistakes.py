@@ -64,7 +64,7 @@ def vm(**parts: Any) -> dict[str, Any]:
         ),
         (
             scenario(lan={"dhcp": 5}),
-            "lan.dhcp: '5' is not possible here; write true or false, or write `key: value` lines",
+            "lan.dhcp: '5' must be a mapping; write `key: value` lines below it",
         ),
         (
             scenario(vmnets=flat(1)["vmnets"] | {"vmnet0": {"mode": "bridged", "nic": "enp3s0"}}),

@@ -334,7 +334,8 @@ class TestDefaultRoutes:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        ("intnet: {mode: vbox-internal, subnet: 10.9.0.0/24}", "vbox-internal has none"),
+        ("intnet: {mode: vbox-internal, subnet: 10.9.0.0/24}", "it is switched off"),
+        ("switch: {mode: hyperv-nat, subnet: 10.9.0.0/24}", "hyperv-nat has none"),
         ("vmnet1: {mode: hostonly, subnet: 10.9.0.0/24, dhcp: false}", "it is switched off"),
         ("vmnet5: {mode: custom, subnet: 10.9.0.0/24}", "it is switched off"),
         ("vmnet8: {mode: nat, subnet: 10.9.0.0/24, stopped: [dhcp]}", "it is stopped"),
