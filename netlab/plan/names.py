@@ -10,7 +10,15 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-from netlab.scenario.names import LAB_NAME
+from netlab.scenario.names import (
+    HOST_NIC_NAME,
+    LAB_NAME,
+    VMNET_NAME,
+    WIFI,
+    WIRED,
+    card_kind,
+    card_number,
+)
 
 INTERFACE_LENGTH = 15
 """IFNAMSIZ - 1."""
@@ -44,9 +52,9 @@ def port(peer: str, interface: str) -> str:
 
 def metric(interface: str) -> int:
     """The metric of an adapter's default route: the first one's wins, wired before Wi-Fi before vmnets."""
-    kind = interface.rstrip("0123456789")
-    first = {"eth": 0, "wlan": 10, "vmnet": 20}.get(kind)
-    return 0 if first is None else first + int(interface.removeprefix(kind))
+    if re.fullmatch(HOST_NIC_NAME, interface):
+        return {WIRED: 0, WIFI: 10}.get(card_kind(interface), 0) + card_number(interface)
+    return 20 + int(interface.removeprefix("vmnet")) if re.fullmatch(VMNET_NAME, interface) else 0
 
 
 def interface_name(name: str) -> str:

@@ -26,6 +26,8 @@ _XID_AT = 8 * 8 + 4 * 8
 """Offset in bits from the UDP header on."""
 _ADDRESSES = {1: "mask", 3: "router", 6: "DNS", 54: "server"}
 _LEASE_SECONDS = 51
+_LATE_SECONDS = 2.5
+"""Time for a server that is to let others be first: the longest `delay`, and half a second."""
 _DOMAIN = 15
 
 
@@ -38,7 +40,8 @@ class DhcpProbe(Probe):
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
-        self._may_be_served = False
+        self._servers: set[str] = set()
+        self._offering: set[str] = set()
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
         self._discover = _discover(ends, self._number)
@@ -59,8 +62,10 @@ class DhcpProbe(Probe):
 
     @property
     def patience(self) -> float:
-        # dnsmasq pings an address for 3 s before it offers it.
-        return 3.5 if self._may_be_served and not self.answered else 0.5
+        # dnsmasq pings an address for 3 s before it offers it, and may be told to let another be first.
+        if self._servers and not self.answered:
+            return 3.5
+        return _LATE_SECONDS if len(self._offering) < len(self._servers) else 0.5
 
     @property
     def client_patience(self) -> float:
@@ -68,7 +73,8 @@ class DhcpProbe(Probe):
         return 3.0
 
     def note_reached(self, namespace: str) -> None:
-        self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
+        if has_udp_port(namespace, int(_SERVER_PORT)):
+            self._servers.add(namespace)
 
     def send(self) -> None:
         self.socket.sendto(self._discover, (self.ends.interface, 0))
@@ -76,7 +82,9 @@ class DhcpProbe(Probe):
     def poll(self) -> None:
         for data, _ in received(self.socket):
             packet = self.packet(decode(data), data)
-            self.answered |= packet is not None and packet.part is Part.REPLY
+            if packet and packet.part is Part.REPLY:
+                self.answered = True
+                self._offering.add(str(packet.key))
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:

@@ -65,6 +65,7 @@ def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
     yield "port=0"
     yield "dhcp-authoritative"
     yield "no-ping"
+    yield from dhcp.reply_delay(node.dhcp_delay)
     yield f"dhcp-range={first},{last},{subnet.netmask},3600s"
     yield f"dhcp-option=option:router,{address}"
     yield f"dhcp-option=option:dns-server,{address}"

@@ -136,10 +136,16 @@ def _pool(
     for name, value in handed_out.items():
         # dnsmasq would offer itself as router; an option without a value suppresses that.
         yield f"dhcp-option=option:{name}" + (f",{value}" if value is not None else "")
-    if network.dhcp and network.dhcp.delay:
-        yield f"dhcp-reply-delay={network.dhcp.delay}"
+    if network.dhcp:
+        yield from reply_delay(network.dhcp.delay)
     for client, address in reservations(adapters, network).items():
         yield f"dhcp-host={client},{address}"
+
+
+def reply_delay(seconds: int) -> Iterator[str]:
+    """A dnsmasq line that lets another server answer first, if it is to."""
+    if seconds:
+        yield f"dhcp-reply-delay={seconds}"
 
 
 def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, IPv4Address]:

@@ -41,6 +41,7 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from vmnets.several_nat(scenario)
     yield from vmnets.numbers(topology)
     yield from services.dhcp(topology)
+    yield from services.several_servers(topology)
     yield from services.forwards(topology)
     yield from host.host_nics(scenario)
     yield from vms.nics(topology, declared)

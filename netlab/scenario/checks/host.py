@@ -8,6 +8,7 @@ from netlab.scenario.addresses import pools
 from netlab.scenario.checks.lookup import called, lan_path
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import HostAdapter, HostAdapterState, Scenario
+from netlab.scenario.names import card_kind, card_number
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, Topology, router_of, wan_of
 from netlab.suggest import instead
@@ -32,6 +33,7 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
                 f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
                 on_key=True,
             )
+    yield from _numbers(scenario)
     yield from _sharing(scenario)
     if not scenario.cards:
         message = "a VPN needs a card to go through"
@@ -58,6 +60,18 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
             "leave some out",
             on_key=True,
         )
+
+
+def _numbers(scenario: Scenario) -> Iterator[PathProblem]:
+    """Yield cards whose default routes would have one metric, since their names make the same number."""
+    taken: dict[tuple[str, int], str] = {}
+    for name in scenario.cards:
+        first = taken.setdefault((card_kind(name), card_number(name)), name)
+        if scenario.host.nics[first].lan != scenario.host.nics[name].lan:
+            message = f"netlab makes the same number of the names {first} and {name}"
+            yield PathProblem(
+                ("host", "nics", name), message, "rename one of the cards", on_key=True
+            )
 
 
 def _sharing(scenario: Scenario) -> Iterator[PathProblem]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from netlab.scenario.checks.lookup import adapters, lan_path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import HostAdapter, Scenario, Vmnet
-from netlab.scenario.names import VMNET_NAME
+from netlab.scenario.names import HOST_NIC_NAME, VMNET_NAME
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import (
     HOST,
@@ -92,7 +92,10 @@ def _private_networks(scenario: Scenario) -> Iterator[str]:
 
 def _is_card(path: DataPath, name: str) -> bool:
     """Return whether a network has the name of a card: the host has an interface for both."""
-    return path[0] == "vmnets" and re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
+    return (
+        path[0] == "vmnets"
+        and re.fullmatch(f"{HOST_NIC_NAME}|^(eth|wlan|vpn)[0-9]*$", name) is not None
+    )
 
 
 def _no_interface(path: DataPath, name: str, kind: str) -> Iterator[PathProblem]:

@@ -63,6 +63,32 @@ def _dhcp(topology: Topology, network: Network, path: DataPath) -> Iterator[Path
     yield from _reservations(topology, network, (*path, "reservations"))
 
 
+def several_servers(topology: Topology) -> Iterator[PathProblem]:
+    """Warn of networks on which several DHCP servers answer: clients take the first offer."""
+    servers: dict[str, list[tuple[int, str, DataPath]]] = {}
+    for network in topology.networks.values():
+        own = network.lan == network.name or not (network.mode and network.mode.on_lan)
+        if network.serves and own and network.dhcp and network.numbered:
+            path = network_path(topology.scenario, network.name)
+            server = (network.dhcp.delay, f"the server of {network.name}", path)
+            servers.setdefault(network.segment, []).append(server)
+    for node in topology.nodes.values():
+        if node.dhcp_server and node.primary.plugged_into:
+            server = (node.dhcp_delay, node.name, ("vms", node.name, "dhcp_server"))
+            servers.setdefault(node.primary.network.segment, []).append(server)
+    for segment, answering in servers.items():
+        if len(answering) == 1:
+            continue
+        (first, name, _), (second, *_), *_ = sorted(answering, key=lambda server: server[0])
+        names = " and ".join(name for _, name, _ in answering)
+        chosen = f"clients take the offer of {name}, the first"
+        if first == second:
+            chosen = "clients take the first offer, which may be of either"
+        message = f"{len(answering)} DHCP servers answer on {segment}, {names}: {chosen}"
+        fix = "stop one of them, or say by a `delay` or `dhcp_delay` who is late"
+        yield PathProblem(answering[-1][2], message, fix, on_key=True, is_warning=True)
+
+
 def without_address(topology: Topology) -> Iterator[PathProblem]:
     """Yield adapters that DHCP will give no address."""
     for node in topology.nodes.values():

@@ -143,6 +143,9 @@ def guests(scenario: Scenario) -> Iterator[PathProblem]:
             yield PathProblem(
                 (*path, "dhcp_server"), message, "add `address` to its first adapter", on_key=True
             )
+        if machine.dhcp_delay and not machine.dhcp_server:
+            message, fix = f"{vm} serves no DHCP", "add `dhcp_server: true`, or remove it"
+            yield PathProblem((*path, "dhcp_delay"), message, fix, on_key=True)
         if machine.forwards and len(machine.nics) == 1:
             message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield PathProblem((*path, "forwards"), message, fix, on_key=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from netlab.scenario.addresses.mac import plain
 from netlab.scenario.model.marks import Valid, key, mapping
-from netlab.scenario.model.values import Flag, NameServer, Seconds, UsableAddress
+from netlab.scenario.model.values import Flag, NameServer, ReplyDelay, Seconds, UsableAddress
 from netlab.scenario.names import DOMAIN_NAME, LONGEST_NAME
 
 
@@ -60,7 +60,7 @@ class Dhcp:
     reservations: dict[
         Annotated[str, Valid(after=lambda word: plain(word) or word)], UsableAddress
     ] = key(default={}, description="A machine's name, or a MAC: the address that it always gets.")
-    delay: Annotated[int, Valid(ge=0, le=2, strict=True)] = key(
+    delay: ReplyDelay = key(
         default=0,
         description="Seconds until it answers who looks for a server: where two serve one network, clients"
         " take the first offer.",

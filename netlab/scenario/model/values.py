@@ -240,6 +240,8 @@ ClientId = Annotated[
     str, Valid(after=_client_id, examples=["machine-id", "mac", "01:02:03:04", "web"])
 ]
 """An identifier of a DHCP client, or `machine-id` or `mac`: what it is made of."""
+ReplyDelay = Annotated[int, Valid(ge=0, le=2, strict=True)]
+"""Seconds until a DHCP server answers who looks for one: a client asks for three."""
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
 FirewallWords = Annotated[

@@ -19,6 +19,7 @@ from netlab.scenario.model.values import (
     Mac,
     MovedOrCopied,
     NodeName,
+    ReplyDelay,
     Switched,
     UsableAddress,
     VmnetName,
@@ -174,4 +175,9 @@ class Vm:
     dhcp_server: Flag = key(
         default=False,
         description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
+    )
+    dhcp_delay: ReplyDelay = key(
+        default=0,
+        description="Seconds until its DHCP server answers: where two serve one network, clients take the"
+        " first offer.",
     )

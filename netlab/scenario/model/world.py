@@ -130,9 +130,10 @@ class Host:
     ] = key(
         default={"eth0": HostNic()},
         min_length=1,
-        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
-        " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
-        " a LAN, which leads to that LAN's subnet only.",
+        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi), or as Linux names"
+        " them by their place (enp3s0, wlp2s0): name and address, or {} for DHCP. The"
+        " first connected one has the default route. vpn0 to vpn9: a tunnel into a LAN, which leads to that"
+        " LAN's subnet only.",
     )
     shares: VmnetName | None = key(
         default=None,

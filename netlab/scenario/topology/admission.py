@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
 from netlab.scenario.model import FurtherLan
-from netlab.scenario.topology.names import WIFI
+from netlab.scenario.names import WIFI, card_kind
 from netlab.scenario.topology.parts import Adapter, Denial, Network, Node, Role
 
 _ORDER = (Role.HOST, Role.PEER, Role.VM)
@@ -36,7 +36,7 @@ class Devices:
             adapter
             for node in host
             for adapter in node.adapters
-            if adapter.network.lan and adapter.interface.startswith(WIFI)
+            if adapter.network.lan and card_kind(adapter.interface) == WIFI
         )
         return cls(by_segment(connected), {card.interface: card.mac for card in wireless})
 

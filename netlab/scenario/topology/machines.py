@@ -20,6 +20,7 @@ from netlab.scenario.model import (
     Vm,
     VmnetService,
 )
+from netlab.scenario.names import WIFI
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -27,7 +28,6 @@ from netlab.scenario.topology.names import (
     INTERNET,
     LAN,
     WAN,
-    WIFI,
     natural,
     private_name,
     router_of,
@@ -88,6 +88,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 tuple(vm.hosts.items()),
                 vm.proxy,
                 vm.dhcp_server,
+                vm.dhcp_delay,
                 vm.ipv6,
             )
 

@@ -348,6 +348,8 @@ class Node:
     """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
     """True: it serves DHCP on its first adapter's network."""
+    dhcp_delay: int = 0
+    """Seconds until it answers who looks for a DHCP server."""
     ipv6: bool = True
     """False: IPv6 is disabled."""
 

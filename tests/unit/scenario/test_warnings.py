@@ -295,7 +295,8 @@ class TestDefaultRoutes:
         served = text.replace("NETWORK", "seg1").replace("ADDRESS", "10.9.0.1")
         assert any("box has default routes" in warning for warning in warnings(served))
         either = text.replace("NETWORK", "vmnet1").replace("ADDRESS", "10.1.0.9")
-        assert warnings(either) == [], (
+        (warning,) = warnings(either)
+        assert warning.startswith("2 DHCP servers answer on vmnet1"), (
             "VMware's server, which leases none, may be the first to answer"
         )
 
