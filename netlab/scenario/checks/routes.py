@@ -226,7 +226,9 @@ def _passages(topology: Topology) -> Iterator[tuple[Network, Network]]:
     )
     for node in topology.nodes.values():
         if node.role is Role.VM and node.forwards:
-            yield from permutations((adapter.network for adapter in node.adapters), 2)
+            for near, far in permutations((adapter.network for adapter in node.adapters), 2):
+                yield near, far
+                yield from product([near], lans if far in inside else ())
 
 
 def _subnet(topology: Topology, network: Network, family: Family) -> _Subnet | None:
