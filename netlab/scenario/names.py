@@ -25,7 +25,10 @@ LONGEST_NAME = 253
 """Letters of a DNS name with its dots (RFC 1035, 2.3.4: 255 bytes on the wire)."""
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
-HOST_NIC_NAME = r"^(eth[0-9]|en[a-z0-9]{1,13}|wlan[0-9]|wl[a-z0-9]{1,13}|vpn[0-9])$"
+HOST_NIC_NAME = (
+    r"^(eth[0-9]|en[a-z]?[0-9][a-z0-9]{0,11}|enx[0-9a-f]{12}"
+    r"|wlan[0-9]|wl[a-z]?[0-9][a-z0-9]{0,11}|wlx[0-9a-f]{12}|vpn[0-9])$"
+)
 """A card of the host's: wired, Wi-Fi, or the end of a VPN; also as Linux names them by place (enp3s0)."""
 WIRED, WIFI, VPN = "eth", "wlan", "vpn"
 """Kinds of cards."""

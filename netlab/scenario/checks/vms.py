@@ -112,7 +112,12 @@ def copies(scenario: Scenario) -> Iterator[PathProblem]:
 def clients(topology: Topology) -> Iterator[PathProblem]:
     """Warn of adapters of several VMs that are one client to a DHCP server, and get one address."""
     asking: dict[tuple[str, str], Adapter] = {}
-    for node in topology.nodes.values():
+    vms = topology.scenario.vms
+    originals_first = sorted(
+        (node for node in topology.nodes.values() if node.role is Role.VM),
+        key=lambda node: vms[node.name].copy_of is not None,
+    )
+    for node in originals_first:
         for adapter in node.adapters:
             if not (adapter.client_id and adapter.by_dhcp and adapter.network.leases):
                 continue

@@ -76,7 +76,7 @@ def vm(**parts: Any) -> dict[str, Any]:
         ),
         (
             scenario(host={"nics": {"Ethernet": {}}}),
-            "'Ethernet' is no valid name; the host's cards are called eth0, … eth9 or enp3s0, and wlan0, … wlan9",
+            "'Ethernet' is no valid name; the host's cards are called eth0, … eth9 or enp3s0, and wlan0",
         ),
         (
             scenario(host={"forwards": ["lan", "VMnet8"]}),
