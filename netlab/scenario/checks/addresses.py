@@ -103,7 +103,9 @@ def addresses(topology: Topology) -> Iterator[PathProblem]:
                 f"{claim.address} is the {kind} address of {subnet}",
                 f"use {subnet[1]} to {subnet[-2]}",
             )
-        elif (earlier := taken.get((segment, claim.address))) and not _twins(earlier, claim):
+        elif (earlier := taken.get((segment, claim.address))) and not (
+            _twins(earlier, claim) or _apart(topology, earlier, claim)
+        ):
             yield _twice(earlier, claim)
         taken.setdefault((segment, claim.address), claim)
 
@@ -119,6 +121,13 @@ def _twice(earlier: _Claim, claim: _Claim) -> PathProblem:
         "give one of them another address, unless that is what you want to see",
         is_warning=True,
     )
+
+
+def _apart(topology: Topology, first: _Claim, second: _Claim) -> bool:
+    """Return whether two guests have an address in networks of their own."""
+    vmnet = topology.scenario.vmnets.get(second.network)
+    is_private = vmnet is not None and vmnet.mode.private
+    return is_private and {first.kind, second.kind} == {_Kind.GUEST} and first.owner != second.owner
 
 
 def _twins(first: _Claim, second: _Claim) -> bool:

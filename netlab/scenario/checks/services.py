@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
 from netlab.scenario.addresses import mac
-from netlab.scenario.checks.lookup import adapter_path, lan_path, network_path
+from netlab.scenario.checks.lookup import adapter_path, lan_path, network_path, written_name
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, Network, Topology
 
 
 def dhcp(topology: Topology) -> Iterator[PathProblem]:
     """Yield settings of DHCP servers that do not fit into their networks, or that come to nothing."""
-    for network in topology.networks.values():
-        # A bridged network has its LAN's server, and a VM's own NAT engine leases one address.
-        own = network.lan == network.name or (network.mode and not network.mode.private)
-        if network.dhcp is None or not own or (network.mode and network.mode.on_lan):
-            continue
-        yield from _dhcp(
-            topology, network, (*network_path(topology.scenario, network.name), "dhcp")
-        )
+    scenario = topology.scenario
+    # Adapters' private networks are one in the file, and a bridged one has its LAN's server.
+    written = {
+        written_name(scenario, network): network
+        for network in topology.networks.values()
+        if network.dhcp and not (network.mode and network.mode.on_lan)
+    }
+    for name, network in written.items():
+        yield from _dhcp(topology, network, (*network_path(scenario, name), "dhcp"))
 
 
 def _dhcp(topology: Topology, network: Network, path: DataPath) -> Iterator[PathProblem]:

@@ -67,6 +67,7 @@ def test_what_a_product_does_not_have_is_refused(name, dhcp, message):
         ("vmnet8", "{range: [10.0.0.128, 10.0.0.254]}", "has 10.0.0.254, which is the DHCP server's own"),
         ("vmnet8", "{router: 10.9.0.1}", "the gateway 10.9.0.1, which is outside vmnet8's 10.0.0.0/24"),
         ("vmnet8", "{dns: [127.0.0.53]}", "127.0.0.53 is each client itself"),
+        ("box", "{dns: [127.0.0.53]}", "127.0.0.53 is each client itself"),
     ],
 )  # fmt: skip
 def test_what_people_have_though_it_is_wrong_is_warned_of(name, dhcp, message):
@@ -143,6 +144,15 @@ vms: {a: {nics: [{network: vmnet8, address: 10.0.0.50}]}, b: {nics: [NIC]}}"""
 def test_an_address_that_two_have_is_warned_of(nic, host, owners):
     (warning,) = warnings(TWICE.replace("NIC", nic).replace("HOST", host))
     assert "is taken twice" in warning and owners in warning
+
+
+def test_vms_behind_engines_of_their_own_may_have_one_address():
+    text = """
+        vmnets: {box: {mode: vbox-nat}}
+        vms:
+          a: {nics: [{network: box, address: 10.0.2.15, gateway: 10.0.2.2}]}
+          b: {nics: [{network: box, address: 10.0.2.15, gateway: 10.0.2.2}]}"""
+    assert warnings(text) == []
 
 
 def test_a_machine_that_would_be_its_own_gateway_is_refused():
