@@ -115,9 +115,12 @@ def _twice(earlier: _Claim, claim: _Claim) -> PathProblem:
     message = f"{claim.address} is taken twice: by {earlier.owner} and by {claim.owner}"
     if claim.network in (WAN, HOTSPOT) or {earlier.kind, claim.kind} in _IMPOSSIBLE:
         return PathProblem(claim.path, message, "give one of them another address")
+    # Whether a reserved address is leased while another has it, is the server's affair.
+    is_held = _Kind.RESERVATION not in (earlier.kind, claim.kind)
+    effect = ": who asks for it gets the answer of either, and keeps it" * is_held
     return PathProblem(
         claim.path,
-        f"{message}: who asks for it gets the answer of either, and keeps it",
+        message + effect,
         "give one of them another address, unless that is what you want to see",
         is_warning=True,
     )
