@@ -49,6 +49,8 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Resource]]] = {
     hyperv.DEFAULT_SWITCH: routed.network,
     host_bridge.HOST_BRIDGE: host_bridge.network,
     macvtap.MACVTAP: macvtap.network,
+    hyperv.INTERNAL: hostonly.network,
+    hyperv.NAT: hostonly.network,
 }
 """Each mode, and what a network of it consists of."""
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-from netlab.scenario.names import LAB_NAME
+from netlab.scenario.names import (
+    LAB_NAME,
+)
 
 INTERFACE_LENGTH = 15
 """IFNAMSIZ - 1."""

@@ -46,8 +46,16 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     for adapter in _configured(node):
         if adapter.asks:
             servers = _static_name_servers(node)
-            network = lease_network(adapter)
-            yield DhcpClient(netns, adapter.holder, node.name, network, adapter.metric, servers)
+            network, client_id = lease_network(adapter), adapter.client_id
+            yield DhcpClient(
+                netns,
+                adapter.holder,
+                node.name,
+                network,
+                adapter.metric,
+                servers,
+                client_id=client_id,
+            )
             if adapter.gets_lease:
                 yield Lease(netns, adapter.holder)
         if adapter.address is None or adapter.bare:

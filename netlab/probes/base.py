@@ -44,6 +44,8 @@ class Ends:
     """IPv4 address of that interface; empty if it has none."""
     wait: float = 0.0
     """Seconds that netlab's own receiver waits before it replies."""
+    client_id: str = ""
+    """The identifier by which the interface's DHCP client asks, as `ff:12:…`; empty: by its MAC."""
     bind: str = ""
     """Source address to use; empty: the kernel's choice."""
     to_all: bool = False

@@ -27,11 +27,13 @@ _XID_AT = 8 * 8 + 4 * 8
 """Offset in bits from the UDP header on."""
 _MASK, _ROUTER, _DNS, _SERVER = 1, 3, 6, 54
 _LEASE_SECONDS = 51
+_LATE_SECONDS = 2.5
+"""Time for a server that is to let others be first: the longest `delay`, and half a second."""
 _DOMAIN = 15
 
 
 class DhcpProbe(Probe):
-    """A DISCOVER with the interface's MAC, as the lab's clients send it; the offers are not accepted.
+    """A DISCOVER with the interface's MAC and identifier, as the lab's clients send it; no offer is accepted.
 
     Like udhcpc's, it asks for a reply to that MAC address, and for none to everybody: a switch that
     does not let such frames through keeps the address from both.
@@ -39,10 +41,11 @@ class DhcpProbe(Probe):
 
     def __init__(self, ends: Ends) -> None:
         super().__init__(ends)
-        self._may_be_served = False
+        self._servers: set[str] = set()
+        self._offering: set[str] = set()
         self._number = secrets.randbits(32)
         self.token = self._number.to_bytes(4)
-        self._discover = _discover(ends.mac, self._number)
+        self._discover = _discover(ends, self._number)
         kind = socket.AF_PACKET, socket.SOCK_RAW, _ETH_P_IP
         self.socket = self.open(ends.source, *kind, program=probe_filter(self.pattern))
 
@@ -60,8 +63,10 @@ class DhcpProbe(Probe):
 
     @property
     def patience(self) -> float:
-        # dnsmasq pings an address for 3 s before it offers it.
-        return 3.5 if self._may_be_served and not self.answered else 0.5
+        # dnsmasq pings an address for 3 s before it offers it, and may be told to let another be first.
+        if self._servers and not self.answered:
+            return 3.5
+        return _LATE_SECONDS if len(self._offering) < len(self._servers) else 0.5
 
     @property
     def client_patience(self) -> float:
@@ -69,7 +74,8 @@ class DhcpProbe(Probe):
         return 3.0
 
     def note_reached(self, namespace: str) -> None:
-        self._may_be_served = self._may_be_served or has_udp_port(namespace, int(_SERVER_PORT))
+        if has_udp_port(namespace, int(_SERVER_PORT)):
+            self._servers.add(namespace)
 
     def send(self) -> None:
         self.socket.sendto(self._discover, (self.ends.interface, 0))
@@ -77,7 +83,9 @@ class DhcpProbe(Probe):
     def poll(self) -> None:
         for data, _ in received(self.socket):
             packet = self.packet(decode(data), data)
-            self.answered |= packet is not None and packet.part is Part.REPLY
+            if packet and packet.part is Part.REPLY:
+                self.answered = True
+                self._offering.add(str(packet.key))
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:
@@ -116,18 +124,19 @@ def _first_of_each(frames: Iterable[Frame]) -> dict[object, Frame]:
     return replies
 
 
-def _discover(mac: str, number: int) -> bytes:
+def _discover(ends: Ends, number: int) -> bytes:
     """Build the frame."""
-    hardware = bytes.fromhex(mac.replace(":", ""))
+    hardware = bytes.fromhex(ends.mac.replace(":", ""))
+    client_id = bytes.fromhex(ends.client_id.replace(":", "")) or _ETHERNET + hardware
     options = [
         ("message-type", "discover"),
-        ("client_id", _ETHERNET + hardware),
+        ("client_id", client_id),
         ("max_dhcp_size", 576),
         ("param_req_list", [1, 3, 6, 12, 15, 28, 42]),
         "end",
     ]
     return bytes(
-        layers.Ether(dst=_BROADCAST, src=mac)
+        layers.Ether(dst=_BROADCAST, src=ends.mac)
         / layers.IP(src="0.0.0.0", dst="255.255.255.255")
         / layers.UDP(sport=68, dport=67)
         / layers.BOOTP(chaddr=hardware, xid=number)

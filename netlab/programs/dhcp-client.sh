@@ -55,9 +55,12 @@ default "*) while busybox ip route del default dev "$interface" 2>/dev/null; do 
 # leases of all its adapters, eth0's first; this one's lease is the new one.
 resolv() {
     search= servers=$NETLAB_DNS
-    for name in eth0 eth1 eth2 eth3 eth4 eth5 eth6 eth7 eth8 eth9 wlan0 wlan1 wlan2 wlan3; do
-        file=${NETLAB_LEASE%.*}.$name
-        [ "$file" != "$NETLAB_LEASE" ] || file=$file.new
+    for file in "${NETLAB_LEASE%.*}".[bew]*; do
+        case $file in
+        "$NETLAB_LEASE") continue ;;
+        "$NETLAB_LEASE.new") ;;
+        *.new | *.in-vain) continue ;;
+        esac
         [ -f "$file" ] || continue
         while IFS='=' read -r key value; do
             case $key in

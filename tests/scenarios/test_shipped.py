@@ -453,6 +453,30 @@ MUTANTS = [
         | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
     ),
     Mutant(
+        "two-dhcp-servers",
+        "stray is later than VMware's server, so vm1 gets out",
+        with_text("stray", "no-ping", "no-ping\ndhcp-reply-delay=2"),
+        {"vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "dhcp-router",
+        "the host-only network's server tells no gateway, as without the key",
+        with_text("vmnet1-dhcp", "option:router,192.168.137.1", "option:router"),
+        {f"shared>{to}" for to in ("host@lan", "router", "bridged", "internet")},
+    ),
+    Mutant(
+        "dhcp-router",
+        "libvirt's server tells the host as gateway, as without the key",
+        with_text("host", "option:router\n", "option:router,192.168.122.1\n"),
+        {f"local>{to}" for to in ("host@lan", "router", "bridged", "internet")},
+    ),
+    Mutant(
+        "hyperv-nat",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {"static>router", "static>internet"},
+    ),
+    Mutant(
         "slow-link",
         "the host does not masquerade",
         without_rule("host", "masquerade"),

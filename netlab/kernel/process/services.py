@@ -60,6 +60,8 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
         files.remove(resolv)
         files.write(resolv, "")
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
+    if client.client_id:
+        argv += ["-C", "-x", f"0x3d:{client.client_id.replace(':', '')}"]
     # Three questions, one a second, and again after a second, for ever.
     argv += ["-s", str(_CLIENT_SCRIPT), "-t", "3", "-T", "1", "-A", "1"]
     _forget_lease(run, client)  # A client before this one may have left it.

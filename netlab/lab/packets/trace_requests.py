@@ -147,6 +147,7 @@ def _ends(
         adapter.mac,
         targets.address_of(adapter, 4, current),
         wait,
+        adapter.client_id,
     )
 
 

@@ -17,7 +17,7 @@ from ipaddress import IPv4Network
 
 from netlab.messages import N_
 from netlab.scenario.addresses.pools import at
-from netlab.scenario.mode import HostRouting, Mode, Product
+from netlab.scenario.mode import DHCP_KEYS, HostRouting, Mode, Product
 
 LIBVIRT = Product("libvirt", 0x525400, host_mac=0x525400_000000)
 
@@ -32,6 +32,8 @@ _mode = partial(
     pool=lambda subnet: (subnet[2], subnet[-2]),
     dns=_HOST,
     lease_seconds=(3600, 3600),
+    # <dhcp>, <range>, <lease expiry>, <host>, <domain>; others by <dnsmasq:options>.
+    dhcp_keys=DHCP_KEYS - {"max_lease"},
 )
 
 NAT = _mode(

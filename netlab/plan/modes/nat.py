@@ -32,7 +32,7 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import Nat, NatBehaviour, NatPorts, VmnetService
+from netlab.scenario.model import Nat, NatBehaviour, NatPorts
 from netlab.scenario.topology import HOST, Adapter, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -97,7 +97,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     for pick_address in mode.aliases:
         alias = IPv4Interface((int(pick_address(vmnet.subnet)), vmnet.subnet.prefixlen))
         yield Address(netns, node.primary.interface, alias)
-    leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
+    leases = mode.serves_itself and vmnet.serves
     if leases:
         lines += dhcp.served(topology, vmnet)
     lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)

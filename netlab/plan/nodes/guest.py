@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Interface
 from netlab.plan.names import namespace
 from netlab.plan.nodes.firewall import firewall
 from netlab.plan.resources import Listening, Resource, Ruleset, Service
-from netlab.plan.services import dnsmasq
+from netlab.plan.services import dhcp, dnsmasq
 from netlab.scenario.model import Listen
 from netlab.scenario.topology import Node, Topology
 
@@ -65,10 +65,13 @@ def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
     yield "port=0"
     yield "dhcp-authoritative"
     yield "no-ping"
+    yield from dhcp.reply_delay(node.dhcp_delay)
     yield f"dhcp-range={first},{last},{subnet.netmask},3600s"
     yield f"dhcp-option=option:router,{address}"
     yield f"dhcp-option=option:dns-server,{address}"
     taken = {neighbour.address.ip for neighbour in adapters if neighbour.address}
     free = (a for a in map(IPv4Address, range(int(first), int(last) + 1)) if a not in taken)
-    clients = dict.fromkeys(neighbour.mac for neighbour in adapters if neighbour.by_dhcp)
-    yield from (f"dhcp-host={mac},{to}" for mac, to in zip(clients, free, strict=False))
+    clients = dict.fromkeys(
+        dhcp.client_of(neighbour) for neighbour in adapters if neighbour.by_dhcp
+    )
+    yield from (f"dhcp-host={client},{to}" for client, to in zip(clients, free, strict=False))

@@ -24,7 +24,7 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import FurtherLan, VmnetService
+from netlab.scenario.model import FurtherLan
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
 
 ADMISSION = "admission"
@@ -116,7 +116,7 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     yield from nat.idle_timeout(netns, lan.nat.tcp_timeout)
     yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
     yield Listening(netns, "dhcp-dns", "udp", 53)
-    if VmnetService.DHCP not in inside.network.stopped:
+    if inside.network.serves:
         yield Listening(netns, "dhcp-dns", "udp", 67)
 
 
@@ -222,10 +222,8 @@ def _ip(adapter: Adapter) -> IPv4Address:
 
 
 def _router_services(topology: Topology, inside: Adapter, provider: Adapter) -> str:
-    adapters = topology.neighbours(inside.network)
     lines = [f"server={provider.address.ip if provider.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
-    if VmnetService.DHCP in inside.network.stopped:
+    if not inside.network.serves:
         return dnsmasq.configuration(inside.interface, lines)
-    pool = dhcp.pool(adapters, inside.network, *dhcp.home_router(topology, inside.network.name))
-    return dnsmasq.configuration(inside.interface, [*lines, *pool])
+    return dnsmasq.configuration(inside.interface, [*lines, *dhcp.served(topology, inside.network)])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab.scenario.addresses import pools
 from netlab.scenario.checks.lookup import called, lan_path
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import ChainPolicy, HostAdapter, HostAdapterState, LanDhcp, Scenario
+from netlab.scenario.model import ChainPolicy, HostAdapter, HostAdapterState, Scenario
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, Topology, router_of, wan_of
 from netlab.suggest import instead
@@ -51,14 +51,6 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
                     (*path, "logged_in", index),
                     f"'{machine}' is no machine that could log in",
                     instead(machine, sorted(machines)),
-                )
-        if isinstance(lan.dhcp, LanDhcp):
-            ends = lan.dhcp.range
-            if ends[0] > ends[1] or not all(address in lan.subnet for address in ends):
-                yield PathProblem(
-                    (*path, "dhcp", "range"),
-                    f"{ends[0]} to {ends[1]} is no range of {lan.subnet}",
-                    "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
                 )
     if len(scenario.lans) > MAX_LANS:
         yield PathProblem(

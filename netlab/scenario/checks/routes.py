@@ -193,9 +193,7 @@ def _leased_gateways(topology: Topology) -> dict[str, bool]:
     gateways: dict[str, bool] = {}
     for network in topology.networks.values():
         if network.serves:
-            mode = network.mode
-            tells = mode is None or mode.on_lan or mode.router is not None
-            gateways[network.segment] = tells and gateways.get(network.segment, True)
+            gateways[network.segment] = network.tells_router and gateways.get(network.segment, True)
     return gateways
 
 
@@ -275,7 +273,9 @@ def _passages(topology: Topology) -> Iterator[tuple[Network, Network]]:
     )
     for node in topology.nodes.values():
         if node.role is Role.VM and node.forwards:
-            yield from permutations((adapter.network for adapter in node.adapters), 2)
+            for near, far in permutations((adapter.network for adapter in node.adapters), 2):
+                yield near, far
+                yield from product([near], lans if far in inside else ())
 
 
 def _subnet(topology: Topology, network: Network, family: Family) -> _Subnet | None:

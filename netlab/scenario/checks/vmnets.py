@@ -8,8 +8,9 @@ from netlab.scenario.checks.lookup import KeysAt, written_name
 from netlab.scenario.checks.names import network_name
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
+from netlab.scenario.names import WIFI, card_kind
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import WIFI, Network, Topology
+from netlab.scenario.topology import Network, Topology
 from netlab.suggest import instead
 
 
@@ -91,7 +92,7 @@ def _linux_only(scenario: Scenario, name: str) -> Iterator[PathProblem]:
             f"only VMware's bridged networks choose a card; {name} is {vmnet.mode.value}",
             f"name one: {', '.join(scenario.cards)}",
         )
-    elif (vmnet.nic or next(iter(scenario.cards), "")).startswith(WIFI):
+    elif card_kind(vmnet.nic or next(iter(scenario.cards), "eth0")) == WIFI:
         yield PathProblem(
             path,
             f"{name} is {vmnet.mode.value}, and a Wi-Fi card carries no frames of other MAC addresses",
@@ -118,11 +119,11 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
     mode = vmnet.mode
     parts = {
         "adapter": mode.host_adapter,
-        "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
+        "dhcp": mode.dhcp_keys,
         "nat": mode.nat_device,
     }
     for key, part in parts.items():
-        if getattr(vmnet, key) is not None and part is None:
+        if getattr(vmnet, key) is not None and not part:
             message = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield PathProblem(
                 ("vmnets", name, key), message, "remove it, or use another mode", on_key=True
@@ -135,6 +136,7 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
             "remove it, or use the mode host-bridge",
             on_key=True,
         )
+    yield from _dhcp(scenario, name, keys_at)
     if vmnet.nat and mode.nat_device:
         keys = keys_at("vmnets", name, "nat")
         settable = {"forwards", "hairpin", "localhost_reachable", "ports"}
@@ -150,6 +152,23 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
             f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
+
+
+def _dhcp(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathProblem]:
+    """Yield settings of DHCP that the network's product does not have."""
+    vmnet = scenario.vmnets[name]
+    settable = vmnet.mode.dhcp_keys
+    if not (vmnet.dhcp and settable):
+        return
+    path: DataPath = ("vmnets", name, "dhcp")
+    if not vmnet.dhcp.on and "on" not in settable:
+        message = f"{vmnet.mode.value} always serves DHCP"
+        fix = "remove it; `stopped: [dhcp]` stops what serves it"
+        yield PathProblem(path, message, fix, on_key=True)
+    for key in sorted(keys_at(*map(str, path)) - settable - {"on"}):
+        message = f"{vmnet.mode.value} has no `{key}` of DHCP that could be set"
+        fix = f"remove it; there are: {', '.join(sorted(settable))}"
+        yield PathProblem((*path, key), message, fix, on_key=True)
 
 
 def several_nat(scenario: Scenario) -> Iterator[PathProblem]:

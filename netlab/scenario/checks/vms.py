@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from netlab.scenario.checks.lookup import adapters, subnets
-from netlab.scenario.model import MovedOrCopied, Nic, Scenario
+from netlab.scenario.model import MACHINE_ID, MovedOrCopied, Nic, Scenario
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
@@ -114,6 +114,36 @@ def copies(scenario: Scenario) -> Iterator[PathProblem]:
             yield PathProblem((*path, "copy_of"), message, fix)
 
 
+def clients(topology: Topology) -> Iterator[PathProblem]:
+    """Warn of adapters of several VMs that are one client to a DHCP server, and get one address."""
+    asking: dict[tuple[str, str], Adapter] = {}
+    vms = topology.scenario.vms
+    originals_first = sorted(
+        (node for node in topology.nodes.values() if node.role is Role.VM),
+        key=lambda node: vms[node.name].copy_of is not None,
+    )
+    for node in originals_first:
+        for adapter in node.adapters:
+            if not (adapter.client_id and adapter.by_dhcp and adapter.network.leases):
+                continue
+            first = asking.setdefault((adapter.network.segment, adapter.client_id), adapter)
+            if first is not adapter and first.mac != adapter.mac:
+                reason = (
+                    "machine-id" if _is_copied(topology, first, adapter) else "client identifier"
+                )
+                message = (
+                    f"{node.name} has the {reason} of {first.node}: to a DHCP server they are one client,"
+                    f" and get one address on {adapter.network.name}"
+                )
+                fix = "add `client_id: mac` to one of them, unless that is what you want to see"
+                yield PathProblem(("vms", node.name), message, fix, on_key=True, is_warning=True)
+
+
+def _is_copied(topology: Topology, *adapters: Adapter) -> bool:
+    vms = topology.scenario.vms
+    return all(vms[adapter.node].client_id == MACHINE_ID for adapter in adapters)
+
+
 def guests(scenario: Scenario) -> Iterator[PathProblem]:
     """Yield settings of a guest that it cannot have, or has twice."""
     for vm, machine in scenario.vms.items():
@@ -123,6 +153,9 @@ def guests(scenario: Scenario) -> Iterator[PathProblem]:
             yield PathProblem(
                 (*path, "dhcp_server"), message, "add `address` to its first adapter", on_key=True
             )
+        if machine.dhcp_delay and not machine.dhcp_server:
+            message, fix = f"{vm} serves no DHCP", "add `dhcp_server: true`, or remove it"
+            yield PathProblem((*path, "dhcp_delay"), message, fix, on_key=True)
         if machine.forwards and len(machine.nics) == 1:
             message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield PathProblem((*path, "forwards"), message, fix, on_key=True)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from netlab.scenario.model.common import Proxy
+from netlab.scenario.model.dhcp import Dhcp
 from netlab.scenario.model.expectations import (
     ANY,
     ICMP,
@@ -29,6 +30,7 @@ from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.nat import Forwards, NatBehaviour, RouterNat
 from netlab.scenario.model.values import (
     AUTOMATIC,
+    MACHINE_ID,
     ChainPolicy,
     Family,
     HostAdapterState,
@@ -43,9 +45,9 @@ from netlab.scenario.model.values import (
     VmnetName,
     VmnetService,
 )
-from netlab.scenario.model.vmnets import Dhcp, HostAdapter, Nat, Segment, Vmnet
+from netlab.scenario.model.vmnets import HostAdapter, Nat, Segment, Vmnet
 from netlab.scenario.model.vms import Nic, Transfer, Vm
-from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
+from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, Peer
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -55,6 +57,7 @@ __all__ = [
     "AUTOMATIC",
     "ICMP",
     "IPERF3",
+    "MACHINE_ID",
     "MAPPINGS",
     "BandwidthExpected",
     "ChainPolicy",
@@ -73,7 +76,6 @@ __all__ = [
     "HttpExpected",
     "Internet",
     "Lan",
-    "LanDhcp",
     "LeaseFact",
     "Listen",
     "LossExpected",
@@ -137,7 +139,7 @@ class Scenario:
 
 
 MAPPINGS = (
-    *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
+    *(Scenario, Internet, Lan, FurtherLan, Peer, Host, HostNic, Proxy),
     *(Vmnet, HostAdapter, Dhcp, Nat, RouterNat, Forwards, Segment, Vm, Nic, Transfer),
     *(Expectations, Rule, Fact, LeaseFact, RouteFact, NeighbourFact),
     *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),

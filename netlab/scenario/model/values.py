@@ -22,6 +22,8 @@ from netlab.scenario.names import (
 from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.visible import is_visible
 
+MACHINE_ID = "machine-id"
+"""A DHCP client that identifies itself by its guest's machine-id."""
 AUTOMATIC = "automatic"
 """A bridged vmnet that follows the host's default route."""
 
@@ -135,6 +137,10 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
     return address
 
 
+def _name_server(address: IPv4Address) -> IPv4Address:
+    return address if address.is_loopback else _usable_address(address)
+
+
 _ON_OFF = {"on": True, "off": False}
 
 
@@ -204,6 +210,14 @@ def _allowed(word: str) -> str:
         raise ValueError("must be icmp, tcp, udp, or a port like tcp:80") from error
 
 
+def _client_id(word: str) -> str:
+    if not re.fullmatch("[!-~]{1,64}", word):
+        raise ValueError(
+            "must be machine-id, mac, bytes like 01:02:03, or a text of at most 64 letters"
+        )
+    return word
+
+
 def _port(word: str) -> str:
     protocol, colon, port = word.partition(":")
     number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
@@ -238,6 +252,11 @@ UsableAddress = Annotated[
     IPv4Address,
     Valid(before=_text, after=_usable_address, schema={"type": "string", "format": "ipv4"}),
 ]
+NameServer = Annotated[
+    IPv4Address,
+    Valid(before=_text, after=_name_server, schema={"type": "string", "format": "ipv4"}),
+]
+"""An address that names are asked at, also one of the loopback."""
 Subnet = Annotated[
     IPv4Network, Valid(before=_text, after=_usable_subnet, schema=_text_like("10.0.0.0/24"))
 ]
@@ -259,6 +278,12 @@ PrefixOrSwitch = Annotated[
 ]
 OneLine = Annotated[str, Valid(after=_one_line)]
 Mac = Annotated[str, Valid(after=_unicast, examples=["00:0c:29:12:34:56"])]
+ClientId = Annotated[
+    str, Valid(after=_client_id, examples=["machine-id", "mac", "01:02:03:04", "web"])
+]
+"""An identifier of a DHCP client, or `machine-id` or `mac`: what it is made of."""
+ReplyDelay = Annotated[int, Valid(ge=0, le=2, strict=True)]
+"""Seconds until a DHCP server answers who looks for one: a client asks for three."""
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
 FirewallWords = Annotated[

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from netlab.scenario.addresses.mac import plain
 from netlab.scenario.mode import Mode, vmnet_modes
+from netlab.scenario.model.dhcp import Served
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.nat import Forwards, NatBehaviour, Timeout
 from netlab.scenario.model.values import (
@@ -15,7 +15,6 @@ from netlab.scenario.model.values import (
     HostNicName,
     Mtu,
     PrefixOrSwitch,
-    Seconds,
     Subnet,
     Switched,
     Switching,
@@ -23,7 +22,6 @@ from netlab.scenario.model.values import (
     VmnetService,
     switch_word,
 )
-from netlab.scenario.names import DOMAIN_NAME, LONGEST_NAME
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -49,16 +47,6 @@ def _mode(value: object) -> Mode:
 
         raise PydanticKnownError("enum", {"expected": f"{', '.join(most)} or {last}"})
     return modes[value]
-
-
-def _on_or_off(value: object) -> object:
-    return {"on": value} if isinstance(value, bool) else value
-
-
-def _in_order(ends: tuple[IPv4Address, IPv4Address]) -> tuple[IPv4Address, IPv4Address]:
-    if ends[0] > ends[1]:
-        raise ValueError("must be a first and a last address, in this order")
-    return ends
 
 
 def _host_adapter(value: object) -> object:
@@ -96,27 +84,6 @@ class HostAdapter:
         default=None, description="A default gateway typed in by hand; VMware leaves it empty."
     )
     dns: UsableAddress | None = key(default=None, description="A name server that the host asks.")
-
-
-@mapping
-class Dhcp:
-    """VMware's DHCP server of a vmnet, at the subnet's last address."""
-
-    on: Flag = key(default=True, description="False: there is none.")
-    range: Annotated[tuple[UsableAddress, UsableAddress], Valid(after=_in_order)] | None = key(
-        default=None, description="First and last address; default: the subnet's upper half."
-    )
-    lease: Seconds = key(default=1800, description="Seconds, for who asks for no time.")
-    max_lease: Seconds = key(default=7200, description="Seconds, for who asks for more.")
-    domain: Annotated[str, Valid(pattern=DOMAIN_NAME, max_length=LONGEST_NAME)] = key(
-        default="localdomain", description="Domain name that clients are told."
-    )
-    dns: list[UsableAddress] = key(
-        default=[], description="Name servers; default: the NAT device, or the host adapter."
-    )
-    reservations: dict[
-        Annotated[str, Valid(after=lambda word: plain(word) or word)], UsableAddress
-    ] = key(default={}, description="A VM's name, or a MAC: the address that it always gets.")
 
 
 @mapping
@@ -194,10 +161,10 @@ class Vmnet:
         description="The host's adapter: on, off, none, or what the host has set. Default: on;"
         " custom: none.",
     )
-    dhcp: Annotated[Dhcp, Valid(before=_on_or_off, written=bool | Dhcp)] | None = key(
+    dhcp: Served | None = key(
         default=None,
-        description="The DHCP server `.254`: true, false, or its settings. Default: true;"
-        " custom: false.",
+        description="The DHCP server (VMware's is `.254`): true, false, or its settings. Default: true;"
+        " custom, vbox-internal: false.",
     )
     switching: Switching = _SWITCHING
     ipv6: PrefixOrSwitch = key(

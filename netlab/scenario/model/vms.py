@@ -9,7 +9,9 @@ from uuid import UUID
 from netlab.scenario.model.common import OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
+    MACHINE_ID,
     Bandwidth,
+    ClientId,
     Exceptions,
     FirewallWords,
     Flag,
@@ -20,6 +22,7 @@ from netlab.scenario.model.values import (
     MovedOrCopied,
     Mtu,
     NodeName,
+    ReplyDelay,
     Switched,
     UsableAddress,
     VmnetName,
@@ -138,6 +141,12 @@ class Vm:
         description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
         " made by the Clone command: it has new ones.",
     )
+    client_id: ClientId = key(
+        default=MACHINE_ID,
+        description="By what its DHCP client identifies it. machine-id: as systemd-networkd does, so copies"
+        " of one disk are one client, and get one address; mac: each adapter by its MAC"
+        " (`dhcp-identifier: mac` of netplan); or any other identifier, bytes like 01:02:03 or a text.",
+    )
     firewall: FirewallWords = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
@@ -172,4 +181,9 @@ class Vm:
     dhcp_server: Flag = key(
         default=False,
         description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
+    )
+    dhcp_delay: ReplyDelay = key(
+        default=0,
+        description="Seconds until its DHCP server answers: where two serve one network, clients take the"
+        " first offer.",
     )

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
 from netlab.scenario.model.common import OptionalProxy
+from netlab.scenario.model.dhcp import Dhcp, Served
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.nat import Forwards, RouterNat
 from netlab.scenario.model.values import (
@@ -58,15 +59,6 @@ Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=UsableAddress
 
 
 @mapping
-class LanDhcp:
-    """The addresses that a LAN's router leases."""
-
-    range: tuple[UsableAddress, UsableAddress] = key(
-        description="First and last address; who comes when all are leased gets none."
-    )
-
-
-@mapping
 class FurtherLan:
     """A physical network: a switch, a router to the Internet, and other machines."""
 
@@ -74,9 +66,7 @@ class FurtherLan:
     router: UsableAddress | None = key(
         default=None, description="The home router's address on the LAN; default: the first."
     )
-    dhcp: Flag | LanDhcp = key(
-        default=True, description="Whether the router gives addresses, or which."
-    )
+    dhcp: Served = key(default=Dhcp(), description="Whether the router gives addresses, or which.")
     admits: Annotated[int, Valid(ge=1, strict=True)] | None = key(
         default=None,
         description="How many devices (MAC addresses) may join, as phones limit it: the host first,"
@@ -185,9 +175,10 @@ class Host:
     ] = key(
         default={"eth0": HostNic()},
         min_length=1,
-        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
-        " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
-        " a LAN, which leads to that LAN's subnet, its `routes` and, with `default: true`, everywhere.",
+        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi), or as Linux names"
+        " them by their place (enp3s0, wlp2s0): name and address, or {} for DHCP. The first connected one"
+        " has the default route. vpn0 to vpn9: a tunnel into a LAN, which leads to that LAN's subnet, its"
+        " `routes` and, with `default: true`, everywhere.",
     )
     shares: VmnetName | None = key(
         default=None,

@@ -7,7 +7,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from uuid import UUID
 
-from netlab.scenario.addresses import ipv6, mac
+from netlab.scenario import model
+from netlab.scenario.addresses import client_id, ipv6, mac
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
@@ -19,6 +20,7 @@ from netlab.scenario.model import (
     Vm,
     VmnetService,
 )
+from netlab.scenario.names import WIFI
 from netlab.scenario.topology.metrics import card_metrics, has_link, host_adapter_metric, vm_metric
 from netlab.scenario.topology.names import (
     BRIDGE,
@@ -27,7 +29,6 @@ from netlab.scenario.topology.names import (
     INTERNET,
     LAN,
     WAN,
-    WIFI,
     natural,
     private_name,
     router_of,
@@ -62,7 +63,15 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         adapters = tuple(
             replace(
-                _vm_adapter(name, index, nic, plugged, uuids[name], _beside(vm, index, networks)),
+                _vm_adapter(
+                    name,
+                    index,
+                    nic,
+                    plugged,
+                    uuids[name],
+                    _beside(vm, index, networks),
+                    _client_id(vm, uuids[installed[name]], index),
+                ),
                 metric=vm_metric(vm, index),
             )
             for index, nic in enumerate(vm.nics)
@@ -83,6 +92,7 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 tuple(vm.hosts.items()),
                 vm.proxy,
                 vm.dhcp_server,
+                vm.dhcp_delay,
                 vm.ipv6,
             )
 
@@ -249,9 +259,9 @@ def _services(network: Network) -> Iterator[Node]:
         hardware = mac.fixed(fixed) if fixed else mac.service(name, macs)
         adapter = Adapter(name, "eth0", network, hardware, address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (adapter,))
-    if network.has_dhcp_server and mode and mode.dhcp_server:
+    if network.dhcp_server and mode:
         name = f"{network.name}-dhcp"
-        address = _interface(mode.dhcp_server(network.subnet), network)
+        address = _interface(network.dhcp_server, network)
         hardware = mac.service(name, mode.product.service_macs)
         adapter = Adapter(name, "eth0", network, hardware, address)
         yield Node(name, Role.DHCP_SERVER, (adapter,))
@@ -273,6 +283,7 @@ def _vm_adapter(
     network: Network,
     uuid: UUID,
     beside: tuple[Network, ...] | None,
+    identifier: str,
 ) -> Adapter:
     vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Adapter(
@@ -295,7 +306,19 @@ def _vm_adapter(
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,
+        client_id=identifier,
     )
+
+
+def _client_id(vm: Vm, guest: UUID, index: int) -> str:
+    """Return the identifier by which a VM asks DHCP; empty: it is known by its MAC address."""
+    match vm.client_id:
+        case "mac":
+            return ""
+        case model.MACHINE_ID:
+            return client_id.of_machine_id(guest.hex, f"eth{index}")
+        case word:
+            return client_id.of_text(word)
 
 
 def _interface(address: IPv4Address, network: Network) -> IPv4Interface:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from netlab.scenario.model import Scenario, Vm
+from netlab.scenario.names import card_kind
 
 _IN_ORDER = {"vpn": 0, "eth": 0, "wlan": 10, "vmnet": 20}
 """The first adapter's default route wins, wired before Wi-Fi before vmnets."""
@@ -29,7 +30,7 @@ def card_metrics(scenario: Scenario) -> dict[str, int]:
     ranked, places = _ranked(scenario), Counter[str]()
     metrics = {}
     for name, card in sorted(scenario.host.nics.items()):
-        kind = _kind(name)
+        kind = card_kind(name)
         if name in scenario.cards if card.default is None else card.default:
             usual = _usual(kind, places[kind], ranked)
             metrics[name] = usual if card.metric is None else card.metric
@@ -65,11 +66,6 @@ def _ranked(scenario: Scenario) -> bool:
         card.metric is not None or (card.default and name not in scenario.cards)
         for name, card in scenario.host.nics.items()
     )
-
-
-def _kind(card: str) -> str:
-    """Return what kind of card it is, by its name: eth0 and enp3s0 are wired, wlan0 and wlp2s0 Wi-Fi."""
-    return "vpn" if card.startswith("vpn") else "wlan" if card.startswith("wl") else "eth"
 
 
 def _usual(kind: str, place: int, ranked: bool) -> int:

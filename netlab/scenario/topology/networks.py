@@ -8,19 +8,17 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import permutations
 
 from netlab.scenario.addresses import ipv6, pools
-from netlab.scenario.mode import VMWARE, Mode
+from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
     AUTOMATIC,
     Dhcp,
     FurtherLan,
     HostAdapter,
-    LanDhcp,
     Nat,
     Nic,
     Scenario,
     Switching,
     Vmnet,
-    VmnetService,
 )
 from netlab.scenario.topology.metrics import default_card
 from netlab.scenario.topology.names import HOTSPOT, LAN, WAN, natural, private_name, wan_of
@@ -53,7 +51,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             network = _virtual(name, vmnet, subnet)
             yield from _private(scenario, network) if vmnet.mode.private else (network,)
     if scenario.host.hotspot is not None:
-        yield Network(HOTSPOT, pools.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
+        yield Network(HOTSPOT, pools.SHARED, Mode.HOTSPOT, adapter=HostAdapter(), dhcp=Dhcp())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or pools.unnumbered(index)
         yield Network(
@@ -86,7 +84,6 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
     mode = vmnet.mode
     usual = NO_ADAPTER if mode.bare or not mode.host_adapter else HostAdapter()
     dhcp = vmnet.dhcp or Dhcp(on=not mode.bare)
-    is_vmware = mode.product is VMWARE and mode.dhcp_server is not None
     return Network(
         name,
         subnet,
@@ -96,8 +93,7 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
         promiscuous=vmnet.promiscuous,
         mac_spoofing=vmnet.mac_spoofing,
         adapter=vmnet.adapter or usual,
-        dhcp=dhcp if dhcp.on and is_vmware else None,
-        leased=dhcp.range,
+        dhcp=dhcp if dhcp.on and mode.leases else None,
         nat=_nat(vmnet) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         prefix=_prefix(name, vmnet),
@@ -235,11 +231,8 @@ def _lans(names: Iterable[str], networks: dict[str, Network]) -> set[str]:
 
 
 def _lan(name: str, lan: FurtherLan) -> Network:
-    stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
-    leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
-    return Network(
-        name, lan.subnet, lan=name, mtu=lan.mtu, stopped=stopped, leased=leased, prefix=lan.ipv6
-    )
+    dhcp = lan.dhcp if lan.dhcp.on else None
+    return Network(name, lan.subnet, lan=name, mtu=lan.mtu, dhcp=dhcp, prefix=lan.ipv6)
 
 
 def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
@@ -260,7 +253,7 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         promiscuous=vmnet.promiscuous,
         mac_spoofing=vmnet.mac_spoofing,
         br_netfilter=vmnet.br_netfilter,
-        stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+        dhcp=lan.dhcp if linked else None,
         prefix=lan.prefix if card else None,
     )
 

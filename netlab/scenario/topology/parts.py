@@ -11,7 +11,7 @@ from uuid import UUID
 from netlab.frozen import frozen
 from netlab.scenario.addresses import mac, pools
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
-from netlab.scenario.mode import VMWARE, Mode
+from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
     Dhcp,
     HostAdapter,
@@ -84,7 +84,7 @@ class Network:
     adapter: HostAdapter = NO_ADAPTER
     """The host adapter, as the host has set it up."""
     dhcp: Dhcp | None = field(default=None, hash=False)
-    """VMware's DHCP server; None: there is none."""
+    """Settings of its DHCP server, which is no VM's; a bridged network has its LAN's. None: there is none."""
     nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
@@ -93,8 +93,6 @@ class Network:
     """The reason for which a bridging VM's adapter keeps DHCP out; None: none does."""
     joined: str = ""
     """The segment of all networks that VMs have bridged with this one; empty: there are none."""
-    leased: tuple[IPv4Address, IPv4Address] | None = None
-    """First and last address that DHCP leases, where the scenario sets them."""
     prefix: IPv6Network | None = None
     """The IPv6 prefix; a bridged network has its LAN's."""
 
@@ -120,9 +118,7 @@ class Network:
     @property
     def serves(self) -> bool:
         """True if a DHCP server that is no VM's answers here."""
-        mode = self.mode
-        has_server = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
-        return has_server and VmnetService.DHCP not in self.stopped
+        return self.dhcp is not None and VmnetService.DHCP not in self.stopped
 
     @property
     def unserved(self) -> str:
@@ -130,9 +126,9 @@ class Network:
         mode = self.mode
         if mode is None or mode.on_lan:
             return f"the router of {self.lan or self.name} serves no DHCP"
-        if self.has_dhcp_server or mode.serves_itself:
+        if self.dhcp:
             return "it is stopped"
-        if mode.product is VMWARE and mode.dhcp_server:
+        if mode.dhcp_keys:
             return "it is switched off"
         return f"{mode.value} has none" if mode is not Mode.SEGMENT else "a LAN segment has none"
 
@@ -144,10 +140,7 @@ class Network:
     @property
     def has_dhcp_server(self) -> bool:
         """True if it has a DHCP server that is a machine of its own."""
-        mode = self.mode
-        if mode is None or mode.dhcp_server is None:
-            return False
-        return mode.product is not VMWARE or self.dhcp is not None
+        return self.dhcp is not None and self.mode is not None and self.mode.dhcp_server is not None
 
     @property
     def outside(self) -> bool:
@@ -199,7 +192,21 @@ class Network:
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
         pool = self.mode.pool if self.mode else pools.dhcp_pool
-        return self.leased or pool(self.subnet)
+        return (self.dhcp and self.dhcp.range) or pool(self.subnet)
+
+    @property
+    def dhcp_server(self) -> IPv4Address | None:
+        """The address of the DHCP server that is a machine of its own; None: there is none."""
+        if not (self.dhcp and self.mode and self.mode.dhcp_server):
+            return None
+        return self.dhcp.server or self.mode.dhcp_server(self.subnet)
+
+    @property
+    def tells_router(self) -> bool:
+        """True if its DHCP server tells clients of a default gateway."""
+        if self.dhcp and self.dhcp.router:
+            return self.dhcp.router != "none"
+        return self.mode is None or self.mode.on_lan or self.mode.router is not None
 
     @property
     def segment(self) -> str:
@@ -269,6 +276,8 @@ class Adapter:
     """The kind of card that a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+    client_id: str = ""
+    """The identifier by which it asks DHCP (option 61), as `ff:12:…`; empty: it is known by its MAC."""
     ipv6: IPv6Interface | None = None
     """The IPv6 address that it has, or makes of its router's advertisement."""
     listens_to_router: bool = False
@@ -278,6 +287,11 @@ class Adapter:
     def holder(self) -> str:
         """The interface that has its address: itself, or the bridge that it is a port of."""
         return self.bridge or self.interface
+
+    @property
+    def client(self) -> str:
+        """The identity that a DHCP server knows it by: its identifier, or its MAC address."""
+        return self.client_id or self.mac
 
     @property
     def by_dhcp(self) -> bool:
@@ -368,6 +382,8 @@ class Node:
     """The HTTP proxy that runs on it."""
     dhcp_server: bool = False
     """True: it serves DHCP on its first adapter's network."""
+    dhcp_delay: int = 0
+    """Seconds until it answers who looks for a DHCP server."""
     ipv6: bool = True
     """False: IPv6 is disabled."""
 
