@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network
+from itertools import groupby
 
 from netlab.frozen import frozen
 from netlab.scenario.checks.lookup import lan_path
@@ -85,47 +85,70 @@ def _entries(path: DataPath, owner: str, forwards: Forwards) -> Iterator[_Entry]
 
 def _taken(whose: str, entries: list[_Entry]) -> Iterator[PathProblem]:
     """Yield ports that somebody before in the list has."""
-    for number, entry in enumerate(entries):
-        for earlier in entries[:number]:
-            if earlier.protocol == entry.protocol and earlier.ports.overlaps(entry.ports):
-                owners = f"{earlier.owner} and {entry.owner}"
-                verb = "is" if entry.ports.count == 1 else "are"
-                message = f"{whose}'s {entry.called} {verb} taken twice: by {owners}"
-                yield PathProblem(entry.path, message, f"use another port of {whose}", on_key=True)
-                break
+    clashes = (pair for pair in _meeting(entries) if pair[0].ports.overlaps(pair[1].ports))
+    for earlier, entry in _first_of_each(clashes):
+        owners = f"{earlier.owner} and {entry.owner}"
+        verb = "is" if entry.ports.count == 1 else "are"
+        message = f"{whose}'s {entry.called} {verb} taken twice: by {owners}"
+        yield PathProblem(entry.path, message, f"use another port of {whose}", on_key=True)
 
 
 def _at_two_addresses(topology: Topology, entries: list[_Entry]) -> Iterator[PathProblem]:
     """Yield ports that lead elsewhere at another address of the host: the NAT device is not told which."""
-    for number, entry in enumerate(entries):
-        for earlier in entries[:number]:
-            if _at_one_device(topology, earlier, entry) and not _leads_alike(earlier, entry):
-                ports = f"{earlier.ports} and {entry.ports}"
-                message = f"{entry.protocol} {ports} of the host lead to different places on {entry.owner}"
-                fix = "use another port: netlab's NAT device is not told at which address it was called"
-                yield PathProblem(entry.path, message, fix, on_key=True)
-                break
+    clashes = (
+        (earlier, entry)
+        for earlier, entry in _meeting(entries)
+        if _at_one_device(topology, earlier, entry) and not _leads_alike(earlier, entry)
+    )
+    for earlier, entry in _first_of_each(clashes):
+        ports = f"{earlier.ports} and {entry.ports}"
+        message = f"{entry.protocol} {ports} of the host lead to different places on {entry.owner}"
+        fix = "use another port: netlab's NAT device is not told at which address it was called"
+        yield PathProblem(entry.path, message, fix, on_key=True)
+
+
+_Clash = tuple[_Entry, _Entry]
+
+
+def _meeting(entries: list[_Entry]) -> list[_Clash]:
+    """Return pairs of entries that have a port of one protocol in common, at whatever addresses.
+
+    In the order of the file, in each pair and of the later ones.
+    """
+    pairs: list[tuple[int, int]] = []
+    open_ranges: dict[str, list[int]] = {}
+    for number in sorted(range(len(entries)), key=lambda number: entries[number].ports.first):
+        entry = entries[number]
+        reaching = [
+            other
+            for other in open_ranges.get(entry.protocol, [])
+            if entries[other].ports.last >= entry.ports.first
+        ]
+        pairs += [(max(number, other), min(number, other)) for other in reaching]
+        open_ranges[entry.protocol] = [*reaching, number]
+    return [(entries[earlier], entries[later]) for later, earlier in sorted(pairs)]
+
+
+def _first_of_each(pairs: Iterable[_Clash]) -> Iterator[_Clash]:
+    """Yield of the pairs with one later entry the first."""
+    for _, group in groupby(pairs, key=lambda pair: id(pair[1])):
+        yield next(group)
 
 
 def _at_one_device(topology: Topology, first: _Entry, second: _Entry) -> bool:
-    """Return whether ports at two addresses come to one NAT device, some of them by the same number."""
+    """Return whether ports that have the same numbers, at two addresses, come to one NAT device."""
     if (first.owner, first.protocol) != (second.owner, second.protocol):
         return False
     machines = {entry.target.partition(":")[0] for entry in (first, second)}
     if topology.scenario.vmnets[first.owner].mode.private and len(machines) > 1:
         return False
-    is_taken = first.ports.overlaps(second.ports)
-    return not is_taken and _anywhere(first.ports).overlaps(_anywhere(second.ports))
+    return not first.ports.overlaps(second.ports)  # Those are taken twice.
 
 
 def _leads_alike(first: _Entry, second: _Entry) -> bool:
     machine, _, port = first.target.partition(":")
     shifted = int(port) + second.ports.first - first.ports.first
     return f"{machine}:{shifted}" == second.target
-
-
-def _anywhere(ports: ForwardedPorts) -> ForwardedPorts:
-    return replace(ports, address=None)
 
 
 def _last_port(entry: _Entry) -> Iterator[PathProblem]:
