@@ -29,11 +29,15 @@ def unmet(expectation: Expectation, measured: Probed) -> str | None:
     if rule.loss and not rule.loss.least <= throughput.loss <= rule.loss.most:
         return Message(
             "expected a loss of {least} to {most} %, not {loss} %",
-            least=f"{rule.loss.least:g}",
-            most=f"{rule.loss.most:g}",
-            loss=f"{throughput.loss:.1f}",
+            least=_percent(rule.loss.least),
+            most=_percent(rule.loss.most),
+            loss=_percent(throughput.loss),
         )
     return None
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1f}".removesuffix(".0")
 
 
 def _bandwidth(bits: float) -> str:
