@@ -96,10 +96,10 @@ def _by_number(entry: tuple[ForwardedPorts, object]) -> tuple[int, str]:
 def _addresses(topology: Topology, network: Network) -> dict[str, IPv4Address | None]:
     """The address of each node's first adapter there, or of its lease; None: the server has none left."""
     neighbours = topology.neighbours(network)
-    leased = dhcp.reservations(neighbours, network)
+    leased = dhcp.leased(neighbours, network)
     near = neighbours if network.lan == network.name else topology.adapters_on(network)
     return {
-        adapter.node: adapter.address.ip if adapter.address else leased.get(adapter.mac)
+        adapter.node: adapter.address.ip if adapter.address else leased(adapter)
         for adapter in reversed(near)
     }
 
