@@ -411,6 +411,7 @@ def _details(details: Details) -> dict[str, Any]:
     """Return what was seen of a probe beyond its end, as far as its kind has it."""
     return {
         "passed_by": sorted(details.passed) if details.passed is not None else None,
+        "heard_by": sorted(details.heard_by),
         "answered_by": details.answered_by or None,
         "answer": asdict(details.answer) if details.answer else None,
         "throughput": asdict(details.throughput) if details.throughput else None,

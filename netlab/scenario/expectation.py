@@ -441,6 +441,8 @@ def _unknown_places(expect: Expectations, topology: Topology) -> Iterator[PathPr
             "answered_by": [rule.answered_by] if rule.answered_by else [],
             "through": rule.through,
             "not_through": rule.not_through,
+            "heard_by": rule.heard_by,
+            "not_heard_by": rule.not_heard_by,
         }
         for key, names in named.items():
             for name in names:

@@ -26,6 +26,8 @@ class Details:
 
     passed: frozenset[str] | None = None
     """Machines and switches that the request has passed or reached; None: it was not followed."""
+    heard_by: frozenset[str] = frozenset()
+    """Machines that got a copy of a frame of it that was for another MAC address."""
     answered_by: str = ""
     """Node; empty: not known, or nobody."""
     answer: Answer | None = None

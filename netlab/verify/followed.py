@@ -97,6 +97,7 @@ def _details(trace: Trace, netmap: NetworkMap) -> Details:
     is_answered = trace.diagnosis.verdict is Verdict.ANSWERED
     return Details(
         frozenset(node for step in requests for node in _nodes(step, netmap)),
+        frozenset(netmap.nodes[frame.sighting.namespace] for frame in trace.journey.overheard),
         trace.diagnosis.at if is_answered else "",
         trace.answer,
     )

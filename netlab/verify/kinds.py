@@ -12,7 +12,7 @@ from netlab.kernel.signals import Interruption
 from netlab.scenario.expectation import Expectation
 from netlab.scenario.model import IPERF3
 from netlab.trace.model import TraceRequest
-from netlab.verify import calls
+from netlab.verify import calls, demands
 from netlab.verify.batches import PairProbe
 from netlab.verify.details import NO_DETAILS, Details, Throughput
 from netlab.verify.followed import followed
@@ -83,7 +83,7 @@ def _is_quick(expectation: Expectation, request: TraceRequest) -> bool:
     """Return whether the two ends of a call tell all that is expected, if it is answered."""
     kind, _, port = request.by.partition(":")
     rule = expectation.rule
-    is_followed = rule and (rule.through or rule.not_through or rule.answered_by or rule.http)
+    is_followed = rule and (demands.need_following(rule) or rule.http)
     is_call = kind in calls.KINDS and (port or kind == "http")
     return bool(is_call and expectation.reachable and request.ends.target and not is_followed)
 

@@ -103,8 +103,7 @@ def with_cause(result: Result) -> Result:
 def _is_ping(expectation: Expectation) -> bool:
     """Return whether pings that are looked at together tell what is expected."""
     rule = expectation.rule
-    is_followed = rule and (rule.through or rule.not_through or rule.answered_by)
-    return expectation.by == ICMP and not is_followed
+    return expectation.by == ICMP and not (rule and demands.need_following(rule))
 
 
 class _Addresses:

@@ -51,7 +51,7 @@ def _ended(
             raise KernelError("iperf3 got no answer", "see whether a connection is made") from error
         finally:
             client.kill()
-            client.wait()
+            client.communicate()
     try:
         report = json.loads(output)
         if "error" in report:

@@ -200,6 +200,11 @@ class Rule:
     not_through: NameList = key(
         default=[], description="Machines and switches that it must not pass."
     )
+    heard_by: NameList = key(
+        default=[],
+        description="Machines that get a copy of its frames without being asked: listeners on a hub.",
+    )
+    not_heard_by: NameList = key(default=[], description="Machines that get no copy of its frames.")
     dns: DnsExpected | None = key(default=None, description="by dns: the reply.")
     http: HttpExpected | None = key(default=None, description="by http: the page.")
     dhcp: DhcpExpected | None = key(default=None, description="by dhcp: the offers.")

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from netlab.scenario.expectation import Expectation
+from netlab.scenario.model import Rule
 from netlab.verify.demands import (
     answerer,
     dhcp,
     dns,
     http,
+    listeners,
     place,
     reason,
     sender,
@@ -30,6 +32,7 @@ DEMANDS: Sequence[Callable[[Expectation, Probed], str | None]] = (
     reason.unmet,
     place.unmet,
     way.unmet,
+    listeners.unmet,
     answerer.unmet,
     dns.unmet,
     http.unmet,
@@ -43,3 +46,9 @@ def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return why an expectation is not met, None if it is: the first demand that is not."""
     reasons = (demand(expectation, measured) for demand in DEMANDS)
     return next((reason for reason in reasons if reason), None)
+
+
+def need_following(rule: Rule) -> bool:
+    """Return whether a probe has to be followed to know what the rule demands: its ends do not tell."""
+    ways = (rule.through, rule.not_through, rule.heard_by, rule.not_heard_by)
+    return any(ways) or rule.answered_by is not None

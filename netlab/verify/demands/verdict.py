@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.messages import Message
 from netlab.scenario.expectation import WHATEVER, Expectation
@@ -12,7 +14,10 @@ def unmet(expectation: Expectation, measured: Probed) -> str | None:
     """Return in words that the verdict is another one; None if it is the one that is expected."""
     if expectation.verdict == WHATEVER:
         return None
-    return compare(expectation.verdict, measured.outcome)
+    outcome, rule = measured.outcome, expectation.rule
+    if rule and rule.because and rule.because == outcome.cause:
+        outcome = replace(outcome, arrived=False)  # Also a reply that is lost may be meant.
+    return compare(expectation.verdict, outcome)
 
 
 def compare(expected: str, outcome: Outcome) -> str | None:
