@@ -35,7 +35,7 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     """A node with its adapters' addresses, but not plugged in (see `plug`)."""
     netns = namespace(lab, node.name)
     yield Namespace(netns)
-    yield from _kernel_settings(netns, forwards or node.forwards)
+    yield from _kernel_settings(netns, forwards or node.is_router)
     yield from _etc(netns, node)
     if bridge := node.primary.bridge:
         yield from _no_rules_for_frames(netns)

@@ -27,6 +27,8 @@ FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
 HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"
 """A card of the host's: wired, Wi-Fi, or the end of a VPN."""
+VM_NIC_NAME = r"^eth[0-9]$"
+"""An adapter of a VM."""
 LAN_NAME = r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$"
 """A LAN's name becomes the name of a Linux bridge (15 characters)."""
 HOST_NAME = (
@@ -41,6 +43,7 @@ EXAMPLES = {
     DOMAIN_NAME: "localdomain",
     FORWARD_TARGET: "vm1:80",
     HOST_NIC_NAME: "eth0",
+    VM_NIC_NAME: "eth1",
     LAN_NAME: "office",
     HOST_NAME: "intranet",
 }

@@ -364,6 +364,18 @@ MUTANTS = [
         | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
     ),
     Mutant(
+        "guest-firewall",
+        "the firewall does not translate",
+        without_rule("fw", "masquerade"),
+        {f"{vm}>{to}" for vm in ("web", "desk") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "guest-firewall",
+        "the firewall lets in what nobody asked for",
+        with_text("fw", "\t\tdrop\n", ""),
+        {f"{machine}>fw" for machine in ("pc", "host", "router")},
+    ),
+    Mutant(
         "slow-link",
         "the host does not masquerade",
         without_rule("host", "masquerade"),

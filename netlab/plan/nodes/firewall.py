@@ -29,7 +29,7 @@ def firewall(
     ]
     return f"""\
 table ip firewall {{{_forwarded_chain(policy, trusted, forwards)}
-{_input(trusted, _policy_rules(policy, products, is_ipv6=False))}}}
+{_input(trusted, policy_rules(policy, products))}}}
 """
 
 
@@ -41,7 +41,7 @@ def firewall_6(policy: Firewall, trusted: Sequence[str] = ("lo",)) -> str:
     passed = [f"{NEIGHBOURS} accept", "udp sport 547 udp dport 546 accept"]
     return f"""\
 table ip6 firewall {{
-{_input(trusted, [*passed, *_policy_rules(policy, (), is_ipv6=True)])}}}
+{_input(trusted, [*passed, *policy_rules(policy, is_ipv6=True)])}}}
 """
 
 
@@ -64,7 +64,9 @@ def _accept_trusted(trusted: Iterable[str]) -> tuple[str, str]:
     return f"iifname {{ {names} }} accept", "ct state established,related accept"
 
 
-def _policy_rules(policy: Firewall, products: Iterable[str], is_ipv6: bool) -> Iterator[str]:
+def policy_rules(
+    policy: Firewall, products: Iterable[str] = (), is_ipv6: bool = False
+) -> Iterator[str]:
     """Rules in the order of `Firewall.lets_in`: what is named counts before what is general."""
     yield from (f"{_match(word, is_ipv6)}drop" for word in policy.blocks if port_of(word))
     yield from products

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Interface
+from ipaddress import IPv6Interface
 
 from netlab.plan.names import namespace
+from netlab.plan.nodes import guest_router
 from netlab.plan.nodes.firewall import firewall
 from netlab.plan.resources import Listening, Resource, Ruleset, Service
 from netlab.plan.services import dnsmasq
@@ -17,14 +18,24 @@ def guest(lab: str, topology: Topology, node: Node) -> Iterator[Resource]:
     """Everything that runs inside a VM; its adapters are `node.machine`'s."""
     netns = namespace(lab, node.name)
     if node.firewall.blocks:
-        yield Ruleset(netns, firewall(node.firewall))
+        yield Ruleset(netns, firewall(node.firewall, trusted(node)))
+    if nat_rules := guest_router.rules(topology, node):
+        yield Ruleset(netns, nat_rules)
     for port in node.listens:
         yield from server(netns, port)
     yield from proxy(netns, node)
-    if node.dhcp_server and node.primary.plugged_into:  # dnsmasq does not start without an address.
-        config = dnsmasq.configuration(node.primary.holder, _dhcp(topology, node))
-        yield Service(netns, "dhcp", dnsmasq.PROGRAM, config)
-        yield Listening(netns, "dhcp", "udp", 67)
+    for adapter, settings in node.dhcp_servers:
+        if adapter.plugged_into:  # dnsmasq does not start without an address.
+            name = f"dhcp-dns-{adapter.interface}"
+            config = guest_router.configuration(topology, node, adapter, settings)
+            yield Service(netns, name, dnsmasq.ASKING_PROGRAM, config)
+            yield Listening(netns, name, "udp", 53)
+            yield Listening(netns, name, "udp", 67)
+
+
+def trusted(node: Node) -> tuple[str, ...]:
+    """The interfaces to which a VM's firewall does not look: with NAT, all but its outer side."""
+    return ("lo", *(adapter.holder for adapter in node.inner))
 
 
 def server(netns: str, port: str, ipv6: IPv6Interface | None = None) -> Iterator[Resource]:
@@ -54,21 +65,3 @@ def proxy(netns: str, node: Node) -> Iterator[Resource]:
         program = ("{python}", "-IS", "{package}/programs/proxy.py", at, str(node.proxy.port))
         yield Service(netns, "proxy", program, asks_names=True)
         yield Listening(netns, "proxy", "tcp", node.proxy.port)
-
-
-def _dhcp(topology: Topology, node: Node) -> Iterator[str]:
-    """Lines for dnsmasq. Its pool is the quarter of the subnet below VMware's: leases tell who gave them."""
-    adapter = node.primary
-    subnet, adapters = adapter.network.subnet, topology.neighbours(adapter.network)
-    first, last = subnet[subnet.num_addresses // 4], subnet[subnet.num_addresses // 2 - 1]
-    address = adapter.address.ip if adapter.address else None
-    yield "port=0"
-    yield "dhcp-authoritative"
-    yield "no-ping"
-    yield f"dhcp-range={first},{last},{subnet.netmask},3600s"
-    yield f"dhcp-option=option:router,{address}"
-    yield f"dhcp-option=option:dns-server,{address}"
-    taken = {neighbour.address.ip for neighbour in adapters if neighbour.address}
-    free = (a for a in map(IPv4Address, range(int(first), int(last) + 1)) if a not in taken)
-    clients = dict.fromkeys(neighbour.mac for neighbour in adapters if neighbour.by_dhcp)
-    yield from (f"dhcp-host={mac},{to}" for mac, to in zip(clients, free, strict=False))

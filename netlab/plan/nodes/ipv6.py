@@ -14,7 +14,7 @@ from ipaddress import IPv6Network
 from netlab.plan.modes import nat
 from netlab.plan.names import metric, namespace
 from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
-from netlab.plan.nodes.guest import server
+from netlab.plan.nodes.guest import server, trusted
 from netlab.plan.resources import (
     DEFAULT_ROUTE_6,
     Address,
@@ -76,7 +76,7 @@ def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource
         if adapter.ipv6:
             yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.network.leads_on_ipv6)
     if node.firewall.blocks and node.role is Role.VM:
-        yield Ruleset(netns, firewall_6(node.firewall))
+        yield Ruleset(netns, firewall_6(node.firewall, trusted(node)))
     if node.forwards:
         yield _forwards(netns)
     if node.listens and adapters[0].ipv6:

@@ -227,7 +227,7 @@ def _passages(topology: Topology) -> Iterator[tuple[Network, Network]]:
         (networks[name] for name in scenario.host.forwards if name in networks), 2
     )
     for node in topology.nodes.values():
-        if node.role is Role.VM and node.forwards:
+        if node.role is Role.VM and node.is_router:
             yield from permutations((adapter.network for adapter in node.adapters), 2)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 
 from netlab.scenario.checks.lookup import adapters, subnets
-from netlab.scenario.model import MovedOrCopied, Nic, Scenario
+from netlab.scenario.model import MovedOrCopied, Nic, Scenario, Vm
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
@@ -113,11 +113,9 @@ def guests(scenario: Scenario) -> Iterator[PathProblem]:
     """Yield settings of a guest that it cannot have, or has twice."""
     for vm, machine in scenario.vms.items():
         path: DataPath = ("vms", vm)
-        if machine.dhcp_server and machine.nics[0].address is None:
-            message = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
-            yield PathProblem(
-                (*path, "dhcp_server"), message, "add `address` to its first adapter", on_key=True
-            )
+        yield from _dhcp_servers(machine, vm, (*path, "dhcp_server"))
+        yield from _nat(machine, vm, path)
+        yield from _forwards(scenario, machine, path)
         if machine.forwards and len(machine.nics) == 1:
             message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield PathProblem((*path, "forwards"), message, fix, on_key=True)
@@ -128,9 +126,88 @@ def guests(scenario: Scenario) -> Iterator[PathProblem]:
             yield PathProblem(
                 (*path, "listens"), message, "remove it, or give the proxy another port"
             )
-        if machine.dhcp_server and "udp:67" in machine.listens:
-            message = "udp:67 is the DHCP server's"
+        for port in _OF_DHCP_SERVERS.intersection(machine.listens) if machine.dhcp_server else ():
+            message = f"{port} is the DHCP server's"
             yield PathProblem((*path, "listens"), message, "remove it, or `dhcp_server`")
+
+
+_OF_DHCP_SERVERS = {"udp:67", "udp:53", "tcp:53"}
+"""Ports of a VM that serves DHCP and DNS."""
+
+
+def _dhcp_servers(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:
+    """Yield DHCP servers on adapters that do not exist, or have no address of their own."""
+    for name, settings in machine.dhcp_server.items():
+        index = int(name.removeprefix("eth"))
+        if index >= len(machine.nics):
+            yield _no_adapter(machine, vm, name, path)
+            continue
+        nic = machine.nics[index]
+        address = machine.nics[0].address if machine.bridges else nic.address
+        if settings.on and address is None:
+            message = f"{vm} serves DHCP on {nic.network} and has no address there"
+            fix = f"add `address` to {name}" if index else "add `address` to its first adapter"
+            yield PathProblem(path, message, fix, on_key=True)
+
+
+def _nat(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:
+    """Yield NAT that has no outer or no inner side, and what is said of a NAT that is not there."""
+    nat = machine.nat
+    if nat is None:
+        for key in ("keeps_in", "lets_out"):
+            if getattr(machine, key):
+                message = f"{vm} has no NAT, out of which it would let something"
+                fix = "add `nat`: the adapter on its outer side"
+                yield PathProblem((*path, key), message, fix, on_key=True)
+        return
+    if int(nat.adapter.removeprefix("eth")) >= len(machine.nics):
+        yield _no_adapter(machine, vm, nat.adapter, (*path, "nat"))
+    elif len(machine.nics) == 1:
+        message = f"{vm} has one adapter: there is nobody behind its NAT"
+        yield PathProblem((*path, "nat"), message, "add an adapter", on_key=True)
+    if machine.bridges:
+        message = (
+            f"{vm} is a bridge between its adapters, or a router with NAT: one address, or one each"
+        )
+        yield PathProblem((*path, "nat"), message, "remove `bridges` or `nat`", on_key=True)
+
+
+def _forwards(scenario: Scenario, machine: Vm, path: DataPath) -> Iterator[PathProblem]:
+    """Yield forwards of a VM's NAT that lead to no machine behind it."""
+    if machine.nat is None:
+        return
+    outer = int(machine.nat.adapter.removeprefix("eth"))
+    inside = {nic.network for index, nic in enumerate(machine.nics) if index != outer}
+    forwards = machine.nat.forwards
+    for protocol, ports in (("tcp", forwards.tcp), ("udp", forwards.udp)):
+        for port, text in ports.items():
+            place: DataPath = (*path, "nat", "forwards", protocol, str(port))
+            target, _, to_port = text.partition(":")
+            behind = scenario.vms.get(target)
+            if int(to_port) > MAX_PORT:
+                yield PathProblem(place, f"there is no port {to_port}", f"use 1 to {MAX_PORT}")
+            if target[0].isdigit():
+                if not _is_address(target):
+                    yield PathProblem(place, f"{target} is no address", "name a VM, or an address")
+            elif not behind or not any(nic.network in inside for nic in behind.nics):
+                message = f"no VM '{target}' is on {' or '.join(sorted(inside))}, behind this NAT"
+                yield PathProblem(place, message, "name a VM with an adapter there, or an address")
+
+
+MAX_PORT = 65535
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _no_adapter(machine: Vm, vm: str, name: str, path: DataPath) -> PathProblem:
+    names = [f"eth{index}" for index in range(len(machine.nics))]
+    return PathProblem(path, f"{vm} has no adapter {name}", instead(name, names))
 
 
 def bridges(topology: Topology) -> Iterator[PathProblem]:

@@ -26,7 +26,7 @@ from netlab.scenario.model.values import (
     VmnetService,
 )
 from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segment, Vmnet
-from netlab.scenario.model.vms import Nic, Transfer, Vm
+from netlab.scenario.model.vms import Nic, Transfer, Vm, VmNat
 from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ __all__ = [
     "Switching",
     "Transfer",
     "Vm",
+    "VmNat",
     "Vmnet",
     "VmnetService",
     "is_pattern",
@@ -100,7 +101,20 @@ class Scenario:
 
 MAPPINGS = (
     *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
-    *(Vmnet, HostAdapter, Dhcp, Nat, Forwards, Segment, Vm, Nic, Transfer, Expectations, Rule),
+    *(
+        Vmnet,
+        HostAdapter,
+        Dhcp,
+        Nat,
+        Forwards,
+        Segment,
+        Vm,
+        VmNat,
+        Nic,
+        Transfer,
+        Expectations,
+        Rule,
+    ),
 )
 """All kinds of mappings that a file has."""
 

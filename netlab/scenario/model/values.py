@@ -17,6 +17,7 @@ from netlab.scenario.names import (
     LONGEST_NAME,
     NETWORK_NAME,
     NODE_NAME,
+    VM_NIC_NAME,
 )
 from netlab.visible import is_visible
 
@@ -231,6 +232,7 @@ Hosts = dict[Annotated[str, Valid(pattern=HOST_NAME, max_length=LONGEST_NAME)], 
 NodeName = Annotated[str, Valid(pattern=NODE_NAME)]
 LanName = Annotated[str, Valid(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
+VmNicName = Annotated[str, Valid(pattern=VM_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]

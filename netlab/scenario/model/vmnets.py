@@ -50,7 +50,8 @@ def _mode(value: object) -> Mode:
     return modes[value]
 
 
-def _on_or_off(value: object) -> object:
+def on_or_off(value: object) -> object:
+    """Read true and false as a server that is on or off."""
     return {"on": value} if isinstance(value, bool) else value
 
 
@@ -94,7 +95,7 @@ class HostAdapter:
 
 @mapping
 class Dhcp:
-    """VMware's DHCP server of a vmnet, at the subnet's last address."""
+    """A DHCP server: VMware's of a vmnet, at the subnet's last address, or a VM's."""
 
     on: Flag = key(default=True, description="False: there is none.")
     range: Annotated[tuple[UsableAddress, UsableAddress], Valid(after=_in_order)] | None = key(
@@ -200,7 +201,7 @@ class Vmnet:
         description="The host's adapter: on, off, none, or what the host has set. Default: on;"
         " custom: none.",
     )
-    dhcp: Annotated[Dhcp, Valid(before=_on_or_off, written=bool | Dhcp)] | None = key(
+    dhcp: Annotated[Dhcp, Valid(before=on_or_off, written=bool | Dhcp)] | None = key(
         default=None,
         description="The DHCP server `.254`: true, false, or its settings. Default: true;"
         " custom: false.",

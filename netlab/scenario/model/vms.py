@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from netlab.scenario.model.common import OptionalProxy
@@ -20,7 +20,9 @@ from netlab.scenario.model.values import (
     Switched,
     UsableAddress,
     VmnetName,
+    VmNicName,
 )
+from netlab.scenario.model.vmnets import Dhcp, Forwards, on_or_off
 
 
 def _uuid(value: object) -> object:
@@ -49,6 +51,20 @@ def _bandwidth(value: object) -> object:
 
 def _nic(value: object) -> object:
     return {"network": value} if isinstance(value, str) else value
+
+
+def _vm_nat(value: object) -> object:
+    return {"adapter": value} if isinstance(value, str) else value
+
+
+def _dhcp_servers(value: object) -> object:
+    """Read true as the first adapter, and a name or a list of names as servers with usual settings."""
+    if isinstance(value, bool):
+        return {"eth0": True} if value else {}
+    names: Any = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return dict.fromkeys(names, True)
+    return names
 
 
 @mapping
@@ -112,6 +128,17 @@ class Nic:
 
 
 @mapping
+class VmNat:
+    """NAT of a VM: what it forwards out by an adapter gets that adapter's address."""
+
+    adapter: VmNicName = key(description="The adapter on its outer side: eth0, eth1, …")
+    forwards: Forwards = key(
+        default=Forwards(),
+        description="Ports of its outer address that lead to machines behind it. Its firewall lets them in.",
+    )
+
+
+@mapping
 class Vm:
     """A virtual machine with one to ten network adapters (eth0, eth1, …)."""
 
@@ -135,15 +162,30 @@ class Vm:
     firewall: FirewallWords = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
-        " on and off are all and nothing.",
+        " on and off are all and nothing. With `nat`: what comes from outside, to it or to those"
+        " behind it.",
     )
     allows: Exceptions = key(
         default=[],
         description="What its firewall lets in all the same: icmp, tcp, udp, tcp:80. A port that"
         " `firewall` names stays shut.",
     )
+    keeps_in: FirewallWords = key(
+        default=[],
+        description="With `nat`: what it does not let out from those behind it: icmp, tcp, udp, tcp:25, all.",
+    )
+    lets_out: Exceptions = key(
+        default=[],
+        description="What it lets out all the same: icmp, tcp, udp, tcp:443. A port that `keeps_in` names"
+        " stays in.",
+    )
     forwards: Flag = key(
         default=False, description="It is a router between its adapters (IP forwarding)."
+    )
+    nat: Annotated[VmNat, Valid(before=_vm_nat, written=VmNicName | VmNat)] | None = key(
+        default=None,
+        description="It is a router that translates, as pfSense, OPNsense and OpenWrt are: the adapter on"
+        " its outer side, or {adapter, forwards}.",
     )
     bridges: Flag = key(
         default=False,
@@ -163,7 +205,15 @@ class Vm:
     proxy: OptionalProxy = key(
         default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )
-    dhcp_server: Flag = key(
-        default=False,
-        description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
+    dhcp_server: Annotated[
+        dict[VmNicName, Annotated[Dhcp, Valid(before=on_or_off, written=bool | Dhcp)]],
+        Valid(
+            before=_dhcp_servers,
+            written=bool | VmNicName | list[VmNicName] | dict[VmNicName, bool | Dhcp],
+        ),
+    ] = key(
+        default={},
+        description="The adapters on whose networks it serves DHCP and DNS, with itself as router and name"
+        " server: eth1, a list, or {eth1: settings}; true: eth0. Default of `range`: the quarter of the"
+        " subnet below VMware's.",
     )

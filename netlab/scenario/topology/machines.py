@@ -11,6 +11,7 @@ from netlab.scenario.addresses import ipv6, mac
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
+    Dhcp,
     HostAdapterState,
     MovedOrCopied,
     Nic,
@@ -72,14 +73,16 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 adapters,
                 uuids[name],
                 uuids[installed[name]],
-                Firewall(tuple(vm.firewall), tuple(vm.allows)),
-                vm.forwards,
-                vm.bridges,
-                tuple(vm.listens),
-                tuple(vm.hosts.items()),
-                vm.proxy,
-                vm.dhcp_server,
-                vm.ipv6,
+                firewall=Firewall(tuple(vm.firewall), tuple(vm.allows)),
+                forwards=vm.forwards,
+                bridges=vm.bridges,
+                listens=tuple(vm.listens),
+                hosts=tuple(vm.hosts.items()),
+                proxy=vm.proxy,
+                dhcp_servers=tuple(_dhcp_servers(vm, adapters)),
+                nat=vm.nat,
+                outgoing=Firewall(tuple(vm.keeps_in), tuple(vm.lets_out)),
+                ipv6=vm.ipv6,
             )
 
 
@@ -267,6 +270,13 @@ def _vm_adapter(
         incoming=nic.incoming,
         outgoing=nic.outgoing,
     )
+
+
+def _dhcp_servers(vm: Vm, adapters: tuple[Adapter, ...]) -> Iterator[tuple[Adapter, Dhcp]]:
+    for adapter in adapters:
+        settings = vm.dhcp_server.get(adapter.interface)
+        if settings and settings.on:
+            yield adapter, settings
 
 
 def _interface(address: IPv4Address, network: Network) -> IPv4Interface:

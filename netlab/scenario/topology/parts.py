@@ -20,6 +20,7 @@ from netlab.scenario.model import (
     Nic,
     Proxy,
     Transfer,
+    VmNat,
     VmnetService,
 )
 
@@ -332,10 +333,30 @@ class Node:
     """Lines of its /etc/hosts."""
     proxy: Proxy | None = None
     """The HTTP proxy that runs on it."""
-    dhcp_server: bool = False
-    """True: it serves DHCP on its first adapter's network."""
+    dhcp_servers: tuple[tuple[Adapter, Dhcp], ...] = field(default=(), hash=False)
+    """The adapters on whose networks it serves DHCP and DNS, with the settings of each server."""
+    nat: VmNat | None = field(default=None, hash=False)
+    """A VM's NAT; None: it translates nothing."""
+    outgoing: Firewall = NO_FIREWALL
+    """The firewall for what leaves by its NAT."""
     ipv6: bool = True
     """False: IPv6 is disabled."""
+
+    @property
+    def is_router(self) -> bool:
+        """True if it passes on what others send by way of it."""
+        return self.forwards or self.nat is not None
+
+    @property
+    def outer(self) -> Adapter | None:
+        """The adapter on the outer side of its NAT, if it has both."""
+        outer_name = self.nat and self.nat.adapter
+        return next((each for each in self.adapters if each.interface == outer_name), None)
+
+    @property
+    def inner(self) -> tuple[Adapter, ...]:
+        """The adapters on the inner side of its NAT; none without NAT."""
+        return tuple(each for each in self.adapters if self.nat and each is not self.outer)
 
     @property
     def primary(self) -> Adapter:
