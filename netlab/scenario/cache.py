@@ -20,11 +20,12 @@ from netlab import __version__
 from netlab.errors import Problem
 from netlab.scenario import mode, model
 from netlab.scenario.firewall import Firewall
+from netlab.scenario.listening import ListeningPort
 from netlab.scenario.loaded import LoadedScenario
 from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
 from netlab.scenario.topology.parts import Denial
 
-_PARTS = (Network, Node, Adapter, Firewall, Problem)
+_PARTS = (Network, Node, Adapter, Firewall, ListeningPort, Problem)
 _WORDS = (
     *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
     *(model.Listen, model.Switching, model.VmnetService),

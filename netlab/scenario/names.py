@@ -50,6 +50,11 @@ EXAMPLES = {
 """An example of each kind of name, for people."""
 
 
+def is_vm_nic(name: str) -> bool:
+    """Return whether a VM's adapter can have this name."""
+    return re.fullmatch(VM_NIC_NAME, name) is not None
+
+
 def lab_name_after(file: str) -> str:
     """Return the name of a lab that is called after its file: `My lab` becomes my-lab. Raises UsageError."""
     plain = re.sub("[^a-z0-9_-]+", "-", file.lower())[:_LONGEST_LAB].strip("-_")

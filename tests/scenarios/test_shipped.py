@@ -376,6 +376,18 @@ MUTANTS = [
         {f"{machine}>fw" for machine in ("pc", "host", "router")},
     ),
     Mutant(
+        "lan-firewalls",
+        "the router lets everything out",
+        with_text("router", 'oifname "wan0" drop', 'oifname "wan0" accept'),
+        {f"{machine}>internet" for machine in ("pc", "nas", "host", "vm1")},
+    ),
+    Mutant(
+        "lan-firewalls",
+        "the firewall of nas lets pings in",
+        with_text("nas", "\t\tdrop\n", ""),
+        {f"{machine}>nas" for machine in ("pc", "host", "router", "vm1")},
+    ),
+    Mutant(
         "slow-link",
         "the host does not masquerade",
         without_rule("host", "masquerade"),

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address
 
 from netlab.plan.modes.nat import Forward
-from netlab.plan.nodes.firewall import policy_rules
+from netlab.plan.nodes.firewall import policy_rules, rows
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.firewall import Firewall
@@ -44,7 +44,7 @@ table ip guest_router {{
 	chain forward {{
 		type filter hook forward priority filter; policy accept;
 		ct state established,related accept
-{_rows(filtered)}	}}{_prerouting(outside, forwards)}
+{rows(filtered)}	}}{_prerouting(outside, forwards)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{outside}" masquerade
@@ -62,11 +62,7 @@ def _prerouting(outside: str, forwards: Iterable[Forward]) -> str:
     if not rules:
         return ""
     hook = "type nat hook prerouting priority dstnat; policy accept;"
-    return f"\n\tchain prerouting {{\n\t\t{hook}\n{_rows(rules)}\t}}"
-
-
-def _rows(rules: Iterable[str]) -> str:
-    return "".join(f"\t\t{rule}\n" for rule in rules)
+    return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows(rules)}\t}}"
 
 
 def _forwards(topology: Topology, node: Node) -> Iterator[Forward]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv4Network
 
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
+from netlab.plan.nodes.firewall import firewall, firewall_of_servers, opened, policy_rules, rows
+from netlab.plan.nodes.guest import guest
+from netlab.plan.nodes.guest import server as serve
 from netlab.plan.resources import (
     Address,
     Cable,
@@ -20,7 +24,9 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import VmnetService
+from netlab.scenario.firewall import Firewall
+from netlab.scenario.listening import listening_port
+from netlab.scenario.model import Internet, VmnetService
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
 
 ADMISSION = "admission"
@@ -39,6 +45,7 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
     for node in topology.endpoints:
         if node.role is Role.PEER:
             yield from machine(lab, node)
+            yield from guest(lab, topology, node)
             yield plug(lab, node.primary, node.primary.network)
 
 
@@ -50,7 +57,8 @@ def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     yield from machine(lab, node, forwards=several)
     if several:
         yield Ruleset(netns, _internet_rules(node.primary.network.subnet))
-    servers = topology.scenario.internet.servers
+    yield from _server_programs(netns, node, topology.scenario.internet)
+    servers = topology.scenario.internet.addresses
     primary_address = node.primary.address
     for address in dict.fromkeys(servers.values()):
         if primary_address and address != primary_address.ip:
@@ -72,6 +80,19 @@ def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
         ("busybox", "httpd", "-f", "-p", "0.0.0.0:80", "-h", "{package}/programs/www"),
     )
     yield Listening(netns, "http", "tcp", 80)
+
+
+def _server_programs(netns: str, node: Node, internet: Internet) -> Iterator[Resource]:
+    """Firewalls of the Internet's servers, and what they serve besides."""
+    servers = internet.servers.values()
+    policies = {
+        server.address: Firewall(tuple(server.firewall), tuple(server.allows)) for server in servers
+    }
+    if any(policy.blocks for policy in policies.values()):
+        yield Ruleset(netns, firewall_of_servers(policies, opened(node)))
+    for server in servers:
+        for word in server.listens:
+            yield from serve(netns, replace(listening_port(word), address=server.address))
 
 
 def _internet_rules(home: IPv4Network) -> str:
@@ -99,8 +120,10 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     routes = topology.scenario.all_lans[inside.network.name].routes
     for subnet, gateway in routes.items():
         yield Route(netns, subnet, gateway)
-    rules = _router_rules(inside, outside, bool(routes), _portal(topology, inside))
+    rules = _router_rules(node, bool(routes), _portal(topology, inside))
     yield Ruleset(netns, rules)
+    if node.firewall.blocks:
+        yield Ruleset(netns, firewall(node.firewall, opened=opened(node)))
     yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
     yield Listening(netns, "dhcp-dns", "udp", 53)
     if VmnetService.DHCP not in inside.network.stopped:
@@ -139,7 +162,11 @@ def _portal(topology: Topology, inside: Adapter) -> str:
     return f'\t\tiifname "{inside.interface}" {unless_logged_in}drop {comment}\n'
 
 
-def _router_rules(inside: Adapter, outside: Adapter, leads_back: bool, portal: str) -> str:
+def _router_rules(node: Node, leads_back: bool, portal: str) -> str:
+    inside, outside = node.adapters
+    outward = f'iifname "{inside.interface}" oifname "{outside.interface}"'
+    let_in = rows(policy_rules(Firewall(allows=node.firewall.allows)))
+    kept_in = rows(f"{outward} {rule}" for rule in policy_rules(node.outgoing))
     back = f"""
 		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
     return f"""\
@@ -149,11 +176,11 @@ table ip home_router {{
 		iifname {{ "lo", "{inside.interface}" }} accept
 		ct state established,related accept
 		icmp type echo-request accept
-	}}
+{let_in}	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 {portal}		ct state established,related accept
-		iifname "{inside.interface}" oifname "{outside.interface}" accept{back * leads_back}
+{kept_in}		{outward} accept{back * leads_back}
 	}}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;

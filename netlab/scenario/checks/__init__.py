@@ -13,6 +13,7 @@ from netlab.scenario.checks import (
     addresses,
     host,
     ipv6,
+    listening,
     names,
     routes,
     services,
@@ -53,6 +54,7 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from addresses.addresses(topology)
     yield from vms.copies(scenario)
     yield from vms.guests(scenario)
+    yield from listening.listening(topology)
     yield from vms.bridges(topology)
     yield from host.forwards(topology)
     yield from vms.macs(topology)

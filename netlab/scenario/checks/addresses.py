@@ -95,7 +95,7 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
     for name, lan in scenario.all_lans.items():
         yield _Claim((*lan_path(name), "router"), router_of(name), lan.gateway, name)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
-    servers = scenario.internet.servers
+    servers = scenario.internet.addresses
     first_of = {address: name for name, address in reversed(servers.items())}
     for address in dict.fromkeys(servers.values()):
         name = first_of[address]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
@@ -119,20 +118,6 @@ def guests(scenario: Scenario) -> Iterator[PathProblem]:
         if machine.forwards and len(machine.nics) == 1:
             message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield PathProblem((*path, "forwards"), message, fix, on_key=True)
-        for port in (port for port, times in Counter(machine.listens).items() if times > 1):
-            yield PathProblem((*path, "listens"), f"{port} is there twice", "keep only one of them")
-        if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
-            message = f"tcp:{machine.proxy.port} is the proxy's"
-            yield PathProblem(
-                (*path, "listens"), message, "remove it, or give the proxy another port"
-            )
-        for port in _OF_DHCP_SERVERS.intersection(machine.listens) if machine.dhcp_server else ():
-            message = f"{port} is the DHCP server's"
-            yield PathProblem((*path, "listens"), message, "remove it, or `dhcp_server`")
-
-
-_OF_DHCP_SERVERS = {"udp:67", "udp:53", "tcp:53"}
-"""Ports of a VM that serves DHCP and DNS."""
 
 
 def _dhcp_servers(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:

@@ -27,7 +27,16 @@ from netlab.scenario.model.values import (
 )
 from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segment, Vmnet
 from netlab.scenario.model.vms import Nic, Transfer, Vm, VmNat
-from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, LanDhcp, Peer
+from netlab.scenario.model.world import (
+    FurtherLan,
+    Host,
+    HostNic,
+    Internet,
+    Lan,
+    LanDhcp,
+    Peer,
+    Server,
+)
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -56,6 +65,7 @@ __all__ = [
     "Rule",
     "Scenario",
     "Segment",
+    "Server",
     "Switching",
     "Transfer",
     "Vm",
@@ -100,7 +110,7 @@ class Scenario:
 
 
 MAPPINGS = (
-    *(Scenario, Internet, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
+    *(Scenario, Internet, Server, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
     *(
         Vmnet,
         HostAdapter,

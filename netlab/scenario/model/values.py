@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from netlab.scenario.addresses import ipv6
 from netlab.scenario.addresses.mac import plain
+from netlab.scenario.listening import listening_port
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
     HOST_NAME,
@@ -189,6 +190,11 @@ def _port(word: str) -> str:
     return f"{protocol}:{number}"
 
 
+def _listening(word: str) -> str:
+    listening_port(word)
+    return word
+
+
 def _text_like(*examples: str) -> dict[str, Any]:
     return {"type": "string", "examples": list(examples)}
 
@@ -220,6 +226,11 @@ OneLine = Annotated[str, Valid(after=_one_line)]
 Mac = Annotated[str, Valid(after=_unicast, examples=["00:0c:29:12:34:56"])]
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
+ListenPlace = Annotated[
+    str,
+    Valid(after=_listening, schema=_text_like("tcp:80", "tcp:loopback:3000", "udp:eth1:5000")),
+]
+"""Protocol and port, and between them the address, the adapter or `loopback` where it listens."""
 FirewallWords = Annotated[
     list[Annotated[str, Valid(after=_blocked, schema=_text_like("all", "icmp", "tcp", "tcp:22"))]],
     Valid(

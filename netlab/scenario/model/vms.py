@@ -6,14 +6,14 @@ import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from netlab.scenario.model.common import OptionalProxy
+from netlab.scenario.model.common import ALLOWS, LISTENS, OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
     Exceptions,
     FirewallWords,
     Flag,
     Hosts,
-    ListenPort,
+    ListenPlace,
     Mac,
     MovedOrCopied,
     NodeName,
@@ -165,11 +165,7 @@ class Vm:
         " on and off are all and nothing. With `nat`: what comes from outside, to it or to those"
         " behind it.",
     )
-    allows: Exceptions = key(
-        default=[],
-        description="What its firewall lets in all the same: icmp, tcp, udp, tcp:80. A port that"
-        " `firewall` names stays shut.",
-    )
+    allows: Exceptions = ALLOWS
     keeps_in: FirewallWords = key(
         default=[],
         description="With `nat`: what it does not let out from those behind it: icmp, tcp, udp, tcp:25, all.",
@@ -192,11 +188,7 @@ class Vm:
         description="It bridges its adapters, as Windows' Bridge Connections: their networks are one. Its"
         " own address is the first adapter's.",
     )
-    listens: list[ListenPort] = key(
-        default=[],
-        description="Ports that are served: tcp:80 by a small web server, udp:5000 by one that sends"
-        " back what it gets.",
-    )
+    listens: list[ListenPlace] = LISTENS
     hosts: Hosts = key(default={}, description="Lines of /etc/hosts: name and address.")
     ipv6: Switched = key(
         default=True,

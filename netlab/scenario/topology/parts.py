@@ -11,6 +11,7 @@ from uuid import UUID
 from netlab.frozen import frozen
 from netlab.scenario.addresses import mac, pools
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
+from netlab.scenario.listening import ListeningPort
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import (
     Dhcp,
@@ -327,8 +328,8 @@ class Node:
     """True: it is a router between its adapters."""
     bridges: bool = False
     """True: it is a switch between its adapters."""
-    listens: tuple[str, ...] = ()
-    """Ports that a server answers on, as `tcp:80`."""
+    listens: tuple[ListeningPort, ...] = ()
+    """Ports that a server answers on."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
     """Lines of its /etc/hosts."""
     proxy: Proxy | None = None
