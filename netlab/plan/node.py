@@ -18,6 +18,7 @@ from netlab.plan.resources import (
     CableEnd,
     DhcpClient,
     EtcFile,
+    FurtherAddress,
     Lease,
     Namespace,
     Resource,
@@ -49,6 +50,8 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
         if adapter.address is None or adapter.bare:
             continue
         yield Address(netns, adapter.holder, adapter.address)
+        for further in adapter.further:
+            yield FurtherAddress(netns, adapter.holder, further, adapter.address)
         if adapter.gateway and adapter.enabled:
             # As the DHCP client does it: with several adapters, the first one's default route wins.
             yield Route(netns, DEFAULT_ROUTE, adapter.gateway, metric(adapter.holder))

@@ -388,6 +388,12 @@ MUTANTS = [
         {f"{machine}>nas" for machine in ("pc", "host", "router", "vm1")},
     ),
     Mutant(
+        "wide-mask",
+        "the mask is the network's",
+        with_address("wide", "203.0.112.71/23", "203.0.112.71/24"),
+        {"wide>internet"},
+    ),
+    Mutant(
         "slow-link",
         "the host does not masquerade",
         without_rule("host", "masquerade"),

@@ -45,7 +45,7 @@ def trusted(node: Node) -> tuple[str, ...]:
 
 def own_addresses(node: Node) -> set[IPv4Address]:
     """The addresses that a machine has from its start."""
-    static = {adapter.address.ip for adapter in node.adapters if adapter.address}
+    static = {address.ip for adapter in node.adapters for address in adapter.static}
     return {*static, IPv4Address("127.0.0.1")}
 
 

@@ -145,7 +145,8 @@ def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, I
     configured = network.dhcp.reservations if network.dhcp else {}
     macs = {adapter.node: adapter.mac for adapter in reversed(adapters)}
     reserved = {macs.get(client, client): address for client, address in configured.items()}
-    taken = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
+    static = {address.ip for adapter in adapters for address in adapter.static}
+    taken = static | set(reserved.values())
     free = (
         address
         for address in map(IPv4Address, range(int(first), int(last) + 1))

@@ -14,6 +14,7 @@ from netlab.scenario.checks import (
     host,
     ipv6,
     listening,
+    masks,
     names,
     routes,
     services,
@@ -52,6 +53,7 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from addresses.host_twice(topology)
     yield from host.routes(topology)
     yield from addresses.addresses(topology)
+    yield from masks.masks(topology)
     yield from vms.copies(scenario)
     yield from vms.guests(scenario)
     yield from listening.listening(topology)

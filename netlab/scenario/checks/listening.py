@@ -66,7 +66,7 @@ def _place(node: Node, port: ListeningPort, path: DataPath) -> Iterator[PathProb
     if port.interface and port.interface not in interfaces:
         message = f"{node.name} has no adapter {port.interface}"
         yield PathProblem(path, message, instead(port.interface, interfaces))
-    addresses = {adapter.address.ip for adapter in node.adapters if adapter.address}
+    addresses = {address.ip for adapter in node.adapters for address in adapter.static}
     leased = any(adapter.by_dhcp for adapter in node.adapters)
     known = port.address is None or port.address.is_loopback or port.address in addresses
     if not (known or leased):

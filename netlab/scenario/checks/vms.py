@@ -35,8 +35,8 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                     (*path, key, "jitter"), message, "give a `latency` that is not smaller"
                 )
         if nic.address is None:
-            for key in ("gateway", "dns"):
-                if getattr(nic, key) is not None:
+            for key in ("gateway", "dns", "mask", "addresses"):
+                if getattr(nic, key):
                     yield PathProblem(
                         (*path, key),
                         f"`{key}` without `address`: DHCP gives it",
@@ -65,8 +65,15 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                     f"{vm} has a network of its own, '{private}', and a name has {INTERFACE_LENGTH} letters",
                     "shorten the name of the network or of the VM",
                 )
-        if subnet := subnet_of.get(nic.network):
+        if subnet := _own_subnet(nic) or subnet_of.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
+
+
+def _own_subnet(nic: Nic) -> IPv4Network | None:
+    """Return what an adapter takes for its neighbours, if its mask is its own."""
+    if nic.mask is None or nic.address is None:
+        return None
+    return IPv4Network((int(nic.address), nic.mask), strict=False)
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: DataPath) -> Iterator[PathProblem]:
@@ -75,7 +82,7 @@ def _gateway(nic: Nic, subnet: IPv4Network, path: DataPath) -> Iterator[PathProb
     if nic.gateway not in subnet:
         yield PathProblem(
             path,
-            f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
+            f"the gateway {nic.gateway} is outside {'its mask' if nic.mask else nic.network}'s {subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
     elif nic.gateway in (subnet.network_address, subnet.broadcast_address, nic.address):

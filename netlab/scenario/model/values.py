@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
 from netlab.scenario.addresses import ipv6
@@ -113,6 +113,22 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
     return address
 
 
+def _further(value: object) -> IPv4Interface | IPv4Address:
+    """Read an address, or one with a mask of its own: 10.0.0.5/32."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    text, slash, length = value.partition("/")
+    try:
+        address = _usable_address(IPv4Address(text))
+    except AddressValueError:
+        raise ValueError("must be an IPv4 address like 10.0.0.5 or 10.0.0.5/24") from None
+    if not slash:
+        return address
+    if not length.isdecimal() or not 8 <= int(length) <= address.max_prefixlen:
+        raise ValueError("must have a prefix length from /8 to /32")
+    return IPv4Interface((int(address), int(length)))
+
+
 _ON_OFF = {"on": True, "off": False}
 
 
@@ -202,6 +218,10 @@ def _text_like(*examples: str) -> dict[str, Any]:
 UsableAddress = Annotated[
     IPv4Address,
     Valid(before=_text, after=_usable_address, schema={"type": "string", "format": "ipv4"}),
+]
+AddressAndMask = Annotated[
+    IPv4Interface | IPv4Address,
+    Valid(instead=_further, schema=_text_like("10.0.0.5", "10.0.0.5/32")),
 ]
 Subnet = Annotated[
     IPv4Network, Valid(before=_text, after=_usable_subnet, schema=_text_like("10.0.0.0/24"))

@@ -9,6 +9,7 @@ from uuid import UUID
 from netlab.scenario.model.common import ALLOWS, LISTENS, OptionalProxy
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.values import (
+    AddressAndMask,
     Exceptions,
     FirewallWords,
     Flag,
@@ -50,7 +51,14 @@ def _bandwidth(value: object) -> object:
 
 
 def _nic(value: object) -> object:
-    return {"network": value} if isinstance(value, str) else value
+    """Read a network's name, and `address: 10.0.0.5/16` as an address with a mask of its own."""
+    if isinstance(value, str):
+        return {"network": value}
+    if isinstance(value, dict) and "mask" not in value:
+        address, _, length = str(value.get("address")).partition("/")
+        if length.isdecimal():
+            return {**value, "address": address, "mask": int(length)}
+    return value
 
 
 def _vm_nat(value: object) -> object:
@@ -93,6 +101,16 @@ class Nic:
     network: VmnetName = key(description="The vmnet or LAN segment that it is plugged into.")
     address: UsableAddress | None = key(
         default=None, description="Static; without it, DHCP gives one."
+    )
+    mask: Annotated[int, Valid(ge=8, le=32, strict=True)] | None = key(
+        default=None,
+        description="Length of the address's mask, if it is not that of the network: 16; or written with"
+        " the address, as 10.0.0.5/16.",
+    )
+    addresses: list[AddressAndMask] = key(
+        default=[],
+        description="Further addresses of a static NIC, each with the network's mask or one of its own:"
+        " [10.0.0.6, 10.0.0.7/32].",
     )
     gateway: UsableAddress | None = key(
         default=None, description="Default gateway of a static NIC."

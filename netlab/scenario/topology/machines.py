@@ -279,7 +279,7 @@ def _vm_adapter(
         f"eth{index}",
         network,
         nic.mac or mac.vm_adapter(uuid, index, vendor),
-        _interface(nic.address, network) if nic.address else None,
+        _interface(nic.address, network, nic.mask) if nic.address else None,
         nic.gateway,
         nic.dns,
         network.connects(nic),
@@ -292,6 +292,7 @@ def _vm_adapter(
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,
+        further=tuple(_further(nic, network)),
     )
 
 
@@ -302,8 +303,13 @@ def _dhcp_servers(vm: Vm, adapters: tuple[Adapter, ...]) -> Iterator[tuple[Adapt
             yield adapter, settings
 
 
-def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
-    return IPv4Interface((int(address), network.subnet.prefixlen))
+def _further(nic: Nic, network: Network) -> Iterator[IPv4Interface]:
+    for address in nic.addresses:
+        yield address if isinstance(address, IPv4Interface) else _interface(address, network)
+
+
+def _interface(address: IPv4Address, network: Network, mask: int | None = None) -> IPv4Interface:
+    return IPv4Interface((int(address), mask or network.subnet.prefixlen))
 
 
 def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:

@@ -237,6 +237,8 @@ class Adapter:
     """The kind of card that a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+    further: tuple[IPv4Interface, ...] = ()
+    """Static addresses beside the first."""
     ipv6: IPv6Interface | None = None
     """The IPv6 address that it has, or makes of its router's advertisement."""
     listens_to_router: bool = False
@@ -246,6 +248,11 @@ class Adapter:
     def holder(self) -> str:
         """The interface that has its address: itself, or the bridge that it is a port of."""
         return self.bridge or self.interface
+
+    @property
+    def static(self) -> tuple[IPv4Interface, ...]:
+        """All of its static addresses."""
+        return (*filter(None, (self.address,)), *self.further)
 
     @property
     def by_dhcp(self) -> bool:
