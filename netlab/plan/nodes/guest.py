@@ -44,8 +44,9 @@ def trusted(node: Node) -> tuple[str, ...]:
 
 
 def own_addresses(node: Node) -> set[IPv4Address]:
-    """The addresses that a machine has from its start."""
-    static = {address.ip for adapter in node.adapters for address in adapter.static}
+    """The addresses that a machine has from its start: one that is unplugged has none."""
+    plugged = [adapter for adapter in node.adapters if adapter.plugged_into]
+    static = {address.ip for adapter in plugged for address in adapter.static}
     return {*static, IPv4Address("127.0.0.1")}
 
 
