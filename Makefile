@@ -21,8 +21,8 @@ LINK := /usr/local/bin
 PACKAGES_PYTHON := python3 python3-venv
 PACKAGES_LAB := dnsmasq-base busybox libnftables1
 # What hints and documents tell people to type on a node.
-PACKAGES_TYPED := iproute2 nftables procps iputils-ping curl bind9-dnsutils tcpdump conntrack hostname
-PACKAGES_TOOLS := ca-certificates traceroute iperf3 openssh-client tshark graphviz librsvg2-bin
+PACKAGES_TYPED := iproute2 nftables procps iputils-ping curl bind9-dnsutils tcpdump conntrack iperf3 hostname
+PACKAGES_TOOLS := ca-certificates traceroute openssh-client tshark graphviz librsvg2-bin
 PACKAGES := $(PACKAGES_PYTHON) $(PACKAGES_LAB) $(PACKAGES_TYPED) $(PACKAGES_TOOLS)
 # Only for `make test`: shells that complete commands.
 PACKAGES_SHELLS := zsh fish

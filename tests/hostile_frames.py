@@ -177,7 +177,7 @@ MAP = network(
     *CABLES,
     nat_cables=[NAT_CABLE],
     macs={"sw": "00:50:56:00:00:07"},
-    bridges={"pc": BridgeInside("br0", "00:50:56:00:00:09")},
+    bridges={"pc": BridgeInside("br0", "00:50:56:00:00:09", frozenset({"eth0", "eth1"}))},
 )
 POINTS = THERE.split()
 GROUPS = [

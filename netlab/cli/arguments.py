@@ -127,6 +127,15 @@ class EndpointName(NodeArgument):
         yield from running.source.scenario.internet.addresses
 
 
+class MatrixKind(OfLab):
+    """A kind of probe in the rules of the lab's matrix."""
+
+    name = "kind"
+
+    def words(self, lab_name: str, context: click.Context, begun: str) -> Iterable[str]:
+        return dict.fromkeys(pair.by for pair in lab.attach(lab_name).expectations)
+
+
 class MatrixEnd(NodeArgument):
     """An endpoint of the lab's matrix."""
 

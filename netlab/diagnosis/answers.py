@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.diagnosis.broadcasts import TO_EVERYBODY
+from netlab.diagnosis.broadcasts import GROUP, TO_EVERYBODY
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.evidence import ProbeEvidence, is_home, sender_of
 from netlab.diagnosis.findings import dropped, duplicate, unknown
@@ -41,7 +41,7 @@ def answered(evidence: ProbeEvidence) -> Diagnosis:
     if not home:
         return unknown(evidence.source, Message("a program got a reply, and no tap saw it arrive"))
     senders = [sender_of(evidence.journey.packets[step.packet][0]) for step in home]
-    if evidence.kind == "dhcp":
+    if evidence.kind in ("dhcp", GROUP):
         return Diagnosis(Verdict.ANSWERED, senders[0])
     if forged := _forged(home[-1], evidence):
         return forged

@@ -20,6 +20,7 @@ class Cause(StrEnum):
     WRONG_SEGMENT = "wrong-segment"
     ISOLATED_PORT = "isolated-port"
     MAC_NOT_ALLOWED = "mac-not-allowed"
+    MACVTAP = "macvtap"
     LOST = "lost"
     NOT_FORWARDING = "not-forwarding"
     FIREWALL = "firewall"
@@ -27,6 +28,7 @@ class Cause(StrEnum):
     NO_RETURN_PATH = "no-return-path"
     PORT_CLOSED = "port-closed"
     NO_FORWARD = "no-forward"
+    FORWARD_ELSEWHERE = "forward-elsewhere"
     PROTOCOL_NOT_TRANSLATED = "protocol-not-translated"
     NOT_TRANSLATED = "not-translated"
     NAT_MAPPING_EXPIRED = "nat-mapping-expired"
@@ -71,9 +73,11 @@ _LOOK_AT = {
     Cause.WRONG_SEGMENT: "ip address",
     Cause.ISOLATED_PORT: "bridge -d link",
     Cause.MAC_NOT_ALLOWED: "nft list ruleset",
+    Cause.MACVTAP: "nft list ruleset",
     Cause.LOST: "nft list ruleset",
     Cause.PORT_CLOSED: "ss -ltun",
     Cause.NO_FORWARD: "ss -ltun",
+    Cause.FORWARD_ELSEWHERE: "nft list ruleset",
     Cause.PROTOCOL_NOT_TRANSLATED: "nft list ruleset",
     Cause.NOT_TRANSLATED: "nft list ruleset",
     Cause.NAT_MAPPING_EXPIRED: "sysctl -a -r conntrack_.*timeout",

@@ -13,11 +13,13 @@ from netlab.diagnosis.answers import answered, answered_as_another
 from netlab.diagnosis.broadcasts import TO_EVERYBODY
 from netlab.diagnosis.cause import Diagnosis, look_at
 from netlab.diagnosis.endings import end_of, never_left, reply_lost
-from netlab.diagnosis.evidence import ProbeEvidence, leads_of, version_of
+from netlab.diagnosis.evidence import ProbeEvidence, is_home, leads_of, version_of
 from netlab.diagnosis.findings import unknown
+from netlab.diagnosis.journey import Step
 from netlab.diagnosis.programs import lost_reply, unanswered_connection
 from netlab.diagnosis.reports import reported
 from netlab.diagnosis.unexplained import with_waiting
+from netlab.diagnosis.verdict import Verdict
 from netlab.messages import Message
 from netlab.packets.packet import Part
 
@@ -63,8 +65,19 @@ def _proved(evidence: ProbeEvidence) -> Diagnosis:
         case Part.ERROR if asked.node in evidence.silenced and not asked.went_out:
             return end_of(asked, evidence)
         case Part.ERROR:
-            return reported(last[0], asked, evidence)
+            return _untold(reported(last[0], asked, evidence), last[-1], evidence)
         case Part.REPLY:
             return reply_lost(last[-1], evidence)
         case _:
             return end_of(last[-1], evidence)
+
+
+def _untold(refusal: Diagnosis, last: Step, evidence: ProbeEvidence) -> Diagnosis:
+    """Return the diagnosis of a refusal whose source was not told: it came in at another node, and ended."""
+    ended = last.came_in and not last.went_out and not is_home(last, evidence)
+    if refusal.verdict is not Verdict.REFUSED or not ended:
+        return refusal
+    text = Message(
+        "{why}; the refusal was last seen on {node}", why=refusal.evidence, node=last.node
+    )
+    return replace(refusal, verdict=Verdict.DROPPED, evidence=text)

@@ -31,12 +31,15 @@ class RuleDrop:
 
     rule: str
     cause: Cause = Cause.FIREWALL
-    """The cause that a drop by such a rule is."""
+    """The cause that an end by such a rule is."""
     copy: bool = False
     """It ended a switch's copy for the port behind which the packet's receiver is: others may have
     gone out."""
     policy: bool = False
     """It is a chain's policy."""
+    onward: bool = False
+    """It ended what was on its way through a machine that bridges; what came to the machine itself is
+    another copy."""
 
 
 @frozen
@@ -63,7 +66,8 @@ def drop(hit: Hit, tables: LabTables) -> RuleDrop | None:
     is_copy = bool(port) and not is_group(receiver)
     if is_copy and not tables.leads(node, port, receiver):
         return None
-    return RuleDrop(hit.text, netmap.drop_cause(hit.rule), is_copy, hit.policy)
+    onward = node in netmap.bridges and bool(tables.interface(node, hit.out))
+    return RuleDrop(hit.text, netmap.drop_cause(hit.rule), is_copy, hit.policy, onward)
 
 
 def _port(hit: Hit, tables: LabTables) -> str:
@@ -71,8 +75,9 @@ def _port(hit: Hit, tables: LabTables) -> str:
     rule of IP dropped it: br_netfilter names the bridge there, and there is one packet for all ports."""
     node = tables.netmap.nodes[hit.namespace]
     port = tables.interface(node, hit.out)
-    is_port = NodeInterface(node, port) in tables.netmap.peers
-    return port if node in tables.netmap.switches and is_port else ""
+    netmap, end = tables.netmap, NodeInterface(node, port)
+    of_switch = node in netmap.switches and end in netmap.peers
+    return port if of_switch or netmap.is_port_inside(end) else ""
 
 
 def _receiver(fields: Fields) -> str:
@@ -114,7 +119,8 @@ def silenced(
         for hit, fields in drops.get(_last_bits(address), ()):
             node = netmap.nodes[hit.namespace]
             owners = tables.owners.nodes.get(address, frozenset())
-            concerned = node in owners | {asker} | netmap.switches
+            of_bridge = node in netmap.bridges and hit.rule.startswith("bridge ")
+            concerned = of_bridge or node in owners | {asker} | netmap.switches
             if concerned and _is_exchange(fields, asker, address, tables):
                 port = _port(hit, tables)
                 receiver = address if _operation(fields) == "request" else fields["eth.dst"]

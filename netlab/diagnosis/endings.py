@@ -61,6 +61,9 @@ def _never_left(evidence: ProbeEvidence) -> Diagnosis:
     if error in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         words = Message("the kernel: {error}", error=os.strerror(error))
         return no_route(source, evidence.address, words, evidence)
+    if error == errno.EMSGSIZE:
+        words = Message("the kernel: {error}", error=os.strerror(error))
+        return dropped(source, Cause.MTU_EXCEEDED, words)
     if rule := evidence.drops.get((source, Part.REQUEST)):
         return dropped(source, rule.cause, rule.rule)
     if source in evidence.silenced:
@@ -200,6 +203,8 @@ def _not_taken(step: Step, count: int, evidence: ProbeEvidence) -> Diagnosis:
             continue
         if apart := kept_apart(passed.node, passed.inlet or "", owners, evidence):
             return apart
+        if ended := ended_by_rule(passed, evidence):  # The copy for its receiver; others went on.
+            return ended
         if look is None:
             return replace(unknown(node, present), unexplained=True)
         if settings := blocked(passed, mac, look):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from netlab.diagnosis.drops import RuleDrop, Silence
-from netlab.diagnosis.journey import Journey, Step
+from netlab.diagnosis.journey import BoundForward, Journey, Step
 from netlab.diagnosis.leads import Lead, Leads
 from netlab.diagnosis.second_look import SecondLook
 from netlab.frozen import frozen
@@ -37,6 +37,8 @@ class LabEvidence:
     """NAT device to the nodes that are shown as it: itself, and its host."""
     forwarded_ports: frozenset[NodeInterface] = frozenset()
     """Adapters of the host where a NAT device's port forwards are reached from outside."""
+    bound_forwards: tuple[BoundForward, ...] = ()
+    """Port forwards of the host that lead on at one of its addresses."""
     isolated: Mapping[NodeInterface, frozenset[str]] = field(default_factory=dict)
     """Ports of switches that reach no other such port, and the machines behind each."""
     listening: Mapping[str, frozenset[str]] = field(default_factory=dict)

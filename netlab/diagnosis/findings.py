@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from netlab.diagnosis import kernel_drops
@@ -11,9 +11,10 @@ from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import stopped_by
 from netlab.diagnosis.drops import Silence
 from netlab.diagnosis.evidence import ProbeEvidence
-from netlab.diagnosis.journey import Step
+from netlab.diagnosis.journey import BoundForward, Step
 from netlab.diagnosis.second_look import SecondLook
 from netlab.diagnosis.verdict import Verdict
+from netlab.kernel.rows import IPAddress
 from netlab.messages import Message, join_and
 from netlab.node_interface import NodeInterface
 
@@ -148,6 +149,20 @@ def in_short(diagnosis: Diagnosis) -> str:
 def nobody_waits(protocol: str, place: str) -> Message:
     """Return in words that no program waits at an address and port."""
     return Message("no program waits on {protocol} {address}", protocol=protocol, address=place)
+
+
+def forwarded_elsewhere(
+    protocol: str, address: IPAddress, port: object, forwards: Iterable[BoundForward]
+) -> Message | None:
+    """Return in words at which addresses a port leads on that does not at this one; None if at none."""
+    places = [
+        forward.address
+        for forward in forwards
+        if forward.protocol == protocol and port in forward.ports
+    ]
+    if not places or str(address) in places:
+        return None
+    return Message("the port leads on at {addresses} only", addresses=join_and(places))
 
 
 def could_not_send(node: str, evidence: ProbeEvidence) -> Diagnosis | None:

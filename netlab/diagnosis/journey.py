@@ -21,6 +21,8 @@ LOOPBACK = "lo"
 CARRIED = ("eth.src", "eth.dst", "ip.ttl")
 """Fields that every router changes: no rewrite."""
 
+_NOBODY = frozenset[str]()
+
 
 @frozen
 class BridgeInside:
@@ -28,6 +30,8 @@ class BridgeInside:
 
     interface: str
     mac: str
+    ports: frozenset[str]
+    """Interfaces of the machine between which it carries frames; further ones are none of its ports."""
 
 
 @frozen
@@ -38,6 +42,15 @@ class LostInterface:
     """The machine or switch that is gone."""
     networks: tuple[IPNetwork, ...]
     """Destinations that it led to by the plan; `0.0.0.0/0` of a default route."""
+
+
+@frozen
+class BoundForward:
+    """Ports that lead on at one address of their machine only."""
+
+    protocol: str
+    ports: range
+    address: str
 
 
 @frozen
@@ -62,6 +75,8 @@ class NetworkMap:
     """Switch to the MAC address from which its own frames come."""
     forwarded_ports: frozenset[NodeInterface] = frozenset()
     """Adapters of the host where a NAT device's port forwards are reached from outside."""
+    bound_forwards: tuple[BoundForward, ...] = ()
+    """Port forwards of the host that lead on at one of its addresses, as planned."""
     rules: Mapping[str, Cause] = field(default_factory=dict)
     """Pattern (`re`) of how a rule of the lab's own begins, with family, table and chain, to the cause for
     which it drops packets; other rules are firewalls."""
@@ -108,9 +123,19 @@ class NetworkMap:
         return ""
 
     def device(self, node: str, interface: str) -> str:
-        """Return the interface that a node's routes know: of a machine that bridges, its bridge."""
+        """Return the interface that a node's routes know: of a port of a machine's bridge, the bridge."""
         bridge = self.bridges.get(node)
-        return bridge.interface if bridge else interface
+        return bridge.interface if bridge and interface in bridge.ports else interface
+
+    def is_port_inside(self, end: NodeInterface) -> bool:
+        """Return whether an interface is a port of its machine's own bridge."""
+        bridge = self.bridges.get(end.node)
+        return bridge is not None and end.interface in bridge.ports
+
+    def is_bridge_inside(self, end: NodeInterface) -> bool:
+        """Return whether an interface is its machine's own bridge."""
+        bridge = self.bridges.get(end.node)
+        return bridge is not None and end.interface == bridge.interface
 
     def drop_cause(self, rule: str) -> Cause:
         """Return the cause for which a rule drops a packet; it is given with family, table and chain."""
@@ -168,50 +193,84 @@ class NetworkMap:
                 continue
             hearing, ahead = {start}, [start]
             while ahead:
-                neighbours = self._neighbours.get(ahead.pop(), frozenset())
-                fresh = (neighbours & self.carriers) - hearing
+                node = ahead.pop()
+                neighbours = self._neighbours.get(node, frozenset()) & self.carriers
+                fresh = {peer for peer in neighbours if self._carry(node, peer)} - hearing
                 hearing |= fresh
                 ahead += fresh
             by_carrier |= dict.fromkeys(hearing, frozenset(hearing))
         return by_carrier
 
+    def _carries(self, node: str, peer: str) -> bool:
+        """Return whether a node carries on the frames of its cable to another."""
+        bridge = self.bridges.get(node)
+        if bridge is None:
+            return node in self.switches
+        cables = self.peers_of.get(node, {})
+        return any(cables.get(port) == peer for port in bridge.ports)
+
+    def _carry(self, first: str, second: str) -> bool:
+        """Return whether both ends of a cable carry its frames on."""
+        return self._carries(first, second) and self._carries(second, first)
+
     def neighbourhood(self, node: str) -> frozenset[str]:
         """Return the nodes that hear what a machine broadcasts on all its cables, itself too."""
-        return self._with_joined(self._neighbours.get(node, frozenset()) | {node})
+        peers = self._neighbours.get(node, frozenset())
+        carrying = (peer for peer in peers & self.carriers if self._carries(peer, node))
+        return peers.union({node}, self.joined(node), *map(self.joined, carrying))
 
     def segment(self, interface: NodeInterface) -> frozenset[str]:
         """Return the nodes that hear what is broadcast on an interface; on one without a cable of its
-        own (a bridge, `lo`), on all cables of the node."""
-        peer = self.peers.get(interface)
+        own (a bridge, `lo`), on all cables of its ports, or of the node."""
+        node, peer = interface.node, self.peers.get(interface)
+        if peer is not None:
+            return self._heard(node, peer)
+        if not self.is_bridge_inside(interface):
+            return self.neighbourhood(node)
+        cables, ports = self.peers_of.get(node, {}), self.bridges[node].ports
+        heard = (self._heard(node, cables[port]) for port in ports if port in cables)
+        return self.joined(node).union(*heard)
+
+    def domain(self, interface: NodeInterface) -> frozenset[str]:
+        """Return the carriers that carry what is broadcast on an interface; none of a plain cable."""
+        node, peer = interface.node, self.peers.get(interface)
         if peer is None:
-            return self.neighbourhood(interface.node)
-        return self._with_joined({interface.node, peer})
+            return self.segment(interface) & self.carriers
+        return self._joined_over(node, peer)
+
+    def joined(self, carrier: str) -> frozenset[str]:
+        """Return the carriers that hear what a carrier hears, itself too; none of another node."""
+        return self._joined.get(carrier, _NOBODY)
+
+    def _heard(self, node: str, peer: str) -> frozenset[str]:
+        """Return the nodes that hear what is sent on the cable of two."""
+        return self._joined_over(node, peer) | {node, peer}
+
+    def _joined_over(self, node: str, peer: str) -> frozenset[str]:
+        """Return the carriers that carry what is sent on the cable of two."""
+        near = self.joined(node) if self._carries(node, peer) else _NOBODY
+        return near | self.joined(peer) if self._carries(peer, node) else near
 
     def same_segment(self, first: NodeInterface, second: NodeInterface) -> bool:
         """Return whether each of two interfaces hears what is broadcast on the other."""
-        first_segment, second_segment = self.segment(first), self.segment(second)
+        common = self.domain(first) & self.domain(second)
         near = all(
-            peer is None or peer == node or peer in segment & self.carriers
-            for peer, segment, node in (
-                (self.peers.get(first), second_segment, second.node),
-                (self.peers.get(second), first_segment, first.node),
-            )
+            peer is None or (peer == end.node and not self.is_bridge_inside(end)) or peer in common
+            for peer, end in ((self.peers.get(first), second), (self.peers.get(second), first))
         )
-        return near and not first_segment.isdisjoint(second_segment)
-
-    def _with_joined(self, nodes: Collection[str]) -> frozenset[str]:
-        return frozenset(nodes).union(*(self._joined.get(node, ()) for node in nodes))
+        return near and (bool(common) or not self.segment(first).isdisjoint(self.segment(second)))
 
     def behind(self, port: NodeInterface) -> frozenset[str]:
         """Return the machines that are reached over a port of a switch, over further switches too."""
-        machines, passed, ahead = set(), {port.node}, [self.peers[port]]
+        machines, passed, ahead = set(), {port.node}, [(port.node, self.peers[port])]
         while ahead:
-            node = ahead.pop()
-            if node not in self.switches:
+            near, node = ahead.pop()
+            if node not in self.switches | {port.node}:
                 machines.add(node)
-            if node in self.carriers - passed:
+            if node not in passed and self._carries(node, near):
                 passed.add(node)
-                ahead += self._neighbours.get(node, ())
+                peers = self._neighbours.get(node, frozenset())
+                ahead += [(node, peer) for peer in peers if self._carries(node, peer)]
         return frozenset(machines)
 
     def meant(self, owners: Collection[NodeInterface], target: str, named: bool) -> frozenset[str]:
@@ -370,11 +429,22 @@ def follow(frames: Iterable[Frame], netmap: NetworkMap, marks: Marks | None = No
             fields, set_there = frame.fields, (marks or {}).get(node)
             mark = None if set_there is None else set_there.get(packet, 0)
             steps.append(Step(node, packet, sighting.at, came, went, fields, fields, mark))
-    idle = {number for number in passing if not steps[number].went_out}
+    idle = {
+        number
+        for number in passing
+        if not steps[number].went_out and not _is_only_taker(steps, number)
+    }
     overheard += [passing[number] for number in sorted(idle)]
     steps = [step for number, step in enumerate(steps) if number not in idle]
     whole = merge_nat_stays(steps, netmap, lambda step: step.packet, _merged)
     return Journey(tuple(whole), tuple(overheard))
+
+
+def _is_only_taker(steps: Sequence[Step], number: int) -> bool:
+    """Return whether a packet that has come to a machine's bridge was given to nobody else."""
+    came = steps[number].came_in
+    giver = _latest(steps[:number], came.peer, steps[number].packet) if came else None
+    return giver is not None and len(steps[giver].went_out) == 1
 
 
 def _merged(first: Step, second: Step, device: str) -> Step:
@@ -418,15 +488,15 @@ def asymmetric_reply(
 ) -> AsymmetricReply | None:
     """Return where a reply leaves by another interface than the request came in by; None if it does not.
 
-    A machine that bridges has one way, over all its adapters.
+    All ports of a machine's bridge are one way.
     """
     if not request or not reply:
         return None
     last, first = request[-1], reply[0]
-    if last.node != first.node or last.node in netmap.bridges or not last.came_in:
+    if last.node != first.node or not last.came_in:
         return None
-    came_in = last.came_in.interface
-    outlets = [outlet.interface for outlet in first.went_out]
+    came_in = netmap.device(last.node, last.came_in.interface)
+    outlets = [netmap.device(last.node, outlet.interface) for outlet in first.went_out]
     if not outlets or came_in in outlets:
         return None
     return AsymmetricReply(last.node, came_in, outlets[0])

@@ -155,6 +155,7 @@ class LabObserver:
                 box: frozenset(self.netmap.parts(box)) for box in self.netmap.nat_uplinks.values()
             },
             forwarded_ports=self.netmap.forwarded_ports,
+            bound_forwards=self.netmap.bound_forwards,
             isolated=tables.isolated,
             twins=tables.twins,
             listening={nodes[name]: _ports(listed) for name, listed in listening.items()},

@@ -17,6 +17,7 @@ SENTENCES = {
     ),
     Cause.ISOLATED_PORT: N_("the switch keeps these two ports apart"),
     Cause.MAC_NOT_ALLOWED: N_("the network does not admit this MAC address"),
+    Cause.MACVTAP: N_("over macvtap, a VM and its own host do not hear each other"),
     Cause.LOST: N_("it got lost on a cable that is set to lose some"),
     Cause.NOT_FORWARDING: N_(
         "it took the frame, but the packet is for somebody else and it is no router"
@@ -28,6 +29,9 @@ SENTENCES = {
     Cause.NO_RETURN_PATH: N_("it arrived, but the reply was dropped on its way back"),
     Cause.PORT_CLOSED: N_("it arrived, but no program listens on that port"),
     Cause.NO_FORWARD: N_("the host has no program on that port, and NAT forwards it to no VM"),
+    Cause.FORWARD_ELSEWHERE: N_(
+        "the port leads on at another address only, or for callers from outside only"
+    ),
     Cause.PROTOCOL_NOT_TRANSLATED: N_("the NAT device translates TCP, UDP and ICMP only"),
     Cause.NOT_TRANSLATED: N_("NAT had no translation for its source, and lets nothing else out"),
     Cause.NAT_MAPPING_EXPIRED: N_("the reply came too late: NAT had forgotten whom it was for"),
@@ -66,12 +70,14 @@ _REJECTED = N_("a firewall rule rejected it")
 
 _VERDICTS = {
     Verdict.ANSWERED: N_("✔ answered"),
+    Verdict.HEARD: N_("✔ heard, and not answered"),
     Verdict.DROPPED: N_("✘ dropped at {at}"),
     Verdict.REFUSED: N_("✘ refused at {at}"),
     Verdict.UNKNOWN: N_("? not known"),
 }
 _PREDICTED_VERDICTS = {
     Verdict.ANSWERED: N_("✔ would be answered"),
+    Verdict.HEARD: N_("✔ would be heard"),
     Verdict.DROPPED: N_("✘ would be dropped at {at}"),
     Verdict.REFUSED: N_("✘ would be refused at {at}"),
     Verdict.UNKNOWN: N_("? not known, at {at}"),

@@ -19,6 +19,7 @@ from netlab.diagnosis.findings import (
     could_not_send,
     dropped,
     duplicate,
+    forwarded_elsewhere,
     no_route,
     nobody_waits,
     unknown,
@@ -59,7 +60,7 @@ def _reported(error: Step, last: Step, evidence: ProbeEvidence) -> Diagnosis:
     if rule := evidence.drops.get((sender, Part.REQUEST)):
         # `reject` says whatever the rule wants it to say.
         text = Message("{report}; {rule}", report=text, rule=rule.rule)
-        return Diagnosis(Verdict.REFUSED, sender, Cause.FIREWALL, text)
+        return Diagnosis(Verdict.REFUSED, sender, rule.cause, text)
     reporter = evidence.reporters.get(sender)
     if reporter is None:
         return unknown(
@@ -145,8 +146,13 @@ def _closed_port(sender: str, reporter: Reporter, text: str, evidence: ProbeEvid
         text = Message("{report}; {elsewhere}", report=text, elsewhere=_elsewhere(waiting, flow))
     end = NodeInterface(sender, reporter.inlet)
     at_door = end in evidence.lab.forwarded_ports
-    cause = Cause.NO_FORWARD if at_door and not waiting else Cause.PORT_CLOSED
-    return Diagnosis(Verdict.REFUSED, sender, cause, text)
+    bound = evidence.lab.bound_forwards
+    if not at_door or waiting:
+        return Diagnosis(Verdict.REFUSED, sender, Cause.PORT_CLOSED, text)
+    if where := forwarded_elsewhere(protocol, flow.target, flow.target_port, bound):
+        text = Message("{report}; {elsewhere}", report=text, elsewhere=where)
+        return Diagnosis(Verdict.REFUSED, sender, Cause.FORWARD_ELSEWHERE, text)
+    return Diagnosis(Verdict.REFUSED, sender, Cause.NO_FORWARD, text)
 
 
 def _protocol(evidence: ProbeEvidence) -> str:

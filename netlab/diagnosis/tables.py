@@ -477,13 +477,23 @@ class LabTables:
         """Return a packet that has not left a machine as it was after the machine's own translation: only
         the table of connections tells."""
         flow = flow_of(step.after)
-        present: Sequence[Connection] = self.of(step.node, KernelTable.CONNECTIONS)
-        for connection in (*present, *self.ended.get(step.node, ())):
-            if connection.original == flow:
-                return connection.seen_as
-            if connection.reply == flow:
-                return connection.original.reversed
-        return flow
+        return self._translated(step.node).get(flow, flow)
+
+    def _translated(self, node: str) -> Mapping[Flow, Flow]:
+        """Return the flows in a node's table of connections, each as it is once translated."""
+        if node not in self._translations:
+            translations: dict[Flow, Flow] = {}
+            present: Sequence[Connection] = self.of(node, KernelTable.CONNECTIONS)
+            for connection in (*present, *self.ended.get(node, ())):
+                translations.setdefault(connection.original, connection.seen_as)
+                translations.setdefault(connection.reply, connection.original.reversed)
+            self._translations[node] = translations
+        return self._translations[node]
+
+    @cached_property
+    def _translations(self) -> dict[str, Mapping[Flow, Flow]]:
+        """Node to its flows: filled where they are asked for."""
+        return {}
 
     def is_end(self, step: Step) -> bool:
         """Return whether a packet of IP has come to a machine and has not left it."""
@@ -540,12 +550,11 @@ class LabTables:
         changed."""
         addresses = {address.ip for _, address in self.of(node, KernelTable.ADDRESSES)}
         for lookup, flow in flows:
-            ends = {(flow.target, flow.target_port)}
-            for connection in self.of(node, KernelTable.CONNECTIONS):
-                if connection.original == flow:
-                    ends.add((connection.seen_as.target, connection.seen_as.target_port))
-                if connection.reply == flow:
-                    ends.add((connection.original.source, connection.original.source_port))
+            translated = self._translated(node).get(flow, flow)
+            ends = {
+                (flow.target, flow.target_port),
+                (translated.target, translated.target_port),
+            }
             # Of what it has passed on, the way in tells.
             if lookup.came_in or flow.source in addresses:
                 yield from (

@@ -19,6 +19,8 @@ class Verdict(StrEnum):
     """The end of a probe, in one word."""
 
     ANSWERED = "answered"
+    HEARD = "heard"
+    """Sent to everybody, it came to machines, and none of them answered."""
     REFUSED = "refused"
     DROPPED = "dropped"
     UNKNOWN = "unknown"

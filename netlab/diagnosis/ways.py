@@ -50,16 +50,16 @@ class Ways:
 
     def network(self, end: NodeInterface) -> Carriers:
         """Return the network of an interface; of one without a cable, none."""
-        peer, bridge = self.netmap.peers.get(end), self.netmap.bridges.get(end.node)
-        if bridge and bridge.interface == end.interface:
+        peer = self.netmap.peers.get(end)
+        if self.netmap.is_bridge_inside(end):
             return self.heard_by(end.node)
         if peer is None:
             return frozenset()
-        return self.netmap.segment(end) & self.netmap.carriers or frozenset({end.node, peer})
+        return self.netmap.domain(end) or frozenset({end.node, peer})
 
     def heard_by(self, carrier: str) -> Carriers:
         """Return the switches that carry the frames of a switch or a machine that bridges, itself too."""
-        return self.netmap.neighbourhood(carrier) & self.netmap.carriers
+        return self.netmap.joined(carrier)
 
     def members(self, network: Carriers) -> Sequence[NodeInterface]:
         """Return the adapters of machines on a network."""

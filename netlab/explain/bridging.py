@@ -192,9 +192,10 @@ class Cables:
             copy = under_way.popleft()
             far = self.model.cables.get(copy.end)
             if far is None:
-                arrived.append(replace(copy, lost=copy.lost or self.model.beyond(copy.end)))
+                lost = copy.lost or self._bridges(copy.end) or self.model.beyond(copy.end)
+                arrived.append(replace(copy, lost=lost))
             elif far.node not in self.model.netmap.switches:
-                arrived.append(replace(copy, end=far, lost=copy.lost or self._bridges(far.node)))
+                arrived.append(replace(copy, end=far, lost=copy.lost or self._bridges(far)))
             elif far.node not in passed:
                 passed.add(far.node)
                 ahead = self._switched(replace(copy, end=far))
@@ -204,11 +205,12 @@ class Cables:
                     arrived.append(replace(copy, end=far, way=way))
         return arrived
 
-    def _bridges(self, node: str) -> Ended | None:
+    def _bridges(self, end: NodeInterface) -> Ended | None:
         """Return the end at a machine's own bridge: what it does with frames is not worked out."""
-        if node not in self.model.netmap.bridges:
+        netmap = self.model.netmap
+        if not (netmap.is_port_inside(end) or netmap.is_bridge_inside(end)):
             return None
-        return uncertain(node, Message("{node} bridges its adapters", node=node))
+        return uncertain(end.node, Message("{node} bridges its adapters", node=end.node))
 
     def _switched(self, copy: Copy) -> list[Copy]:
         """Return the copies of a frame that leave a switch, where it has come in, by every other port."""
@@ -388,7 +390,7 @@ class Cables:
     def owner(self, mac: str, near: NodeInterface) -> str:
         """Return the name of a MAC address' owner, for nodes that hear what is broadcast on `near`."""
         netmap = self.model.netmap
-        switches = netmap.segment(near) & netmap.carriers
+        switches = netmap.domain(near)
         nodes = frozenset().union(*map(netmap.neighbourhood, switches))
         return self.model.owners.name(mac, nodes) or "?"
 
@@ -402,7 +404,7 @@ class Cables:
         inlet = self.outlet(NodeInterface(node, came_in)) if came_in else None
         stay = PredictedStay(node, packet.part, inlet, (), packet.shown, packet.shown, packet.ttl)
         self.stays.append(stay)
-        if end := self._bridges(node):
+        if came_in and (end := self._bridges(NodeInterface(node, came_in))):
             raise end
 
     def decide(self, decision: Decision) -> None:

@@ -18,6 +18,7 @@ from netlab.explain.model import (
     PredictedPacket,
     PredictedProbe,
     PredictedStay,
+    uncertain,
 )
 from netlab.explain.multipath import every_way
 from netlab.kernel.rows import IPAddress, at_port
@@ -42,6 +43,13 @@ def explain(
     return every_way(
         lambda choices: _explain(Walk(model, choices), source, target, to, probe, named)
     )
+
+
+def not_worked_out(source: str, group: str, probe: PredictedProbe) -> Explanation:
+    """Return what there is to say of a packet to a group, or to all of a subnet: nothing certain."""
+    end = uncertain(source, Message("who hears what is sent to everybody is seen by `trace` only"))
+    diagnosis = Diagnosis(end.verdict, end.at, end.cause, end.evidence)
+    return Explanation(source, group, group, probe, (), diagnosis)
 
 
 def _explain(

@@ -12,7 +12,7 @@ from typing import Any
 
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.decision import By, Decision, stopped_by
-from netlab.diagnosis.findings import nobody_waits
+from netlab.diagnosis.findings import forwarded_elsewhere, nobody_waits
 from netlab.diagnosis.journey import LOOPBACK
 from netlab.diagnosis.leads import Onward, place_without_route
 from netlab.diagnosis.tables import probe_lookup
@@ -160,6 +160,9 @@ class Walk(Resolving):
             text = Message("{node} asks itself: {why}", node=node, why=text)
         at_door = NodeInterface(node, interface) in self.model.netmap.forwarded_ports
         cause = Cause.NO_FORWARD if at_door and not listening else Cause.PORT_CLOSED
+        bound = self.model.netmap.bound_forwards if cause is Cause.NO_FORWARD else ()
+        if place := forwarded_elsewhere(protocol, packet.target, packet.target_port, bound):
+            raise Ended(node, Cause.FORWARD_ELSEWHERE, place, Verdict.REFUSED)
         raise Ended(node, cause, text, Verdict.REFUSED)
 
     def _on_port(self, node: str, packet: PredictedPacket) -> list[Socket]:
@@ -524,7 +527,7 @@ class Walk(Resolving):
                 why = Message("{interface} has no address for {rule}", interface=out, rule=nat.rule)
                 raise uncertain(node, why)
             port = nat.port or packet.source_port
-            if isinstance(port, range):
+            if isinstance(port, range) or (port and nat.is_random):
                 port = _TRANSLATED_PORTS
             return replace(packet, source=address, source_port=port)
         address = nat.address or packet.target

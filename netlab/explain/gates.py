@@ -234,9 +234,7 @@ class Gates:
         if outcome.end is HookVerdict.UNKNOWN:
             raise may_end(node, Message("rule {rule}", rule=outcome.by))
         verdict = Verdict.REFUSED if outcome.end is HookVerdict.REJECT else Verdict.DROPPED
-        cause = Cause.FIREWALL
-        if outcome.end is HookVerdict.DROP:
-            cause = self.model.netmap.drop_cause(f"{chain['family']} {outcome.by}")
+        cause = self.model.netmap.drop_cause(f"{chain['family']} {outcome.by}")
         text = outcome.by
         if cause is Cause.MAC_NOT_ALLOWED:
             text = Message("{mac}: {rule}", mac=facts["ether saddr"], rule=outcome.by)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 
-from netlab import probes
+from netlab import probe_kinds
 from netlab.diagnosis.absence import because_gone
 from netlab.diagnosis.cause import Cause, Diagnosis
 from netlab.diagnosis.decision import Decision
@@ -44,7 +44,7 @@ class PredictedProbe:
 
 def probe(by: str) -> PredictedProbe:
     """Parse `icmp`, `tcp:80` or `udp:53`. Raises UsageError for any other kind of probe."""
-    probes.check(by)
+    probe_kinds.check(by)
     word, _, port = by.partition(":")
     if word == "icmp":
         return PredictedProbe()

@@ -24,6 +24,8 @@ _HARMLESS = ("counter", "log")
 _BY_CHANCE = ("limit", "quota", "ct count")
 """Statements that let some packets on: which ones, what came before has decided."""
 _TRANSLATIONS = ("snat", "dnat", "masquerade", "redirect")
+_RANDOM = frozenset({"random", "fully-random"})
+_UNKNOWN = object()
 _VERDICTS = (
     "accept",
     "drop",
@@ -71,6 +73,8 @@ class Translation:
     address: IPAddress | None
     """None: the machine's own (masquerade, redirect), or it is left as it is."""
     port: int | None
+    is_random: bool
+    """It takes any free port."""
     rule: str = field(compare=False)
 
 
@@ -431,7 +435,12 @@ def _translated(
     address, port = value.get("addr"), value.get("port")
     if isinstance(address, dict):  # `snat to ip daddr`: a field of the packet itself.
         address = nft_values.value(address, facts, lambda _: None)
+    if isinstance(port, dict):  # `dnat to ADDRESS : tcp dport map { … }`: that of each port.
+        port = nft_values.value(port, facts, lambda _: None) or _UNKNOWN
     translated = nft_values.address(address)
     if ("addr" in value and translated is None) or not isinstance(port, int | None):
         return way.at(HookVerdict.UNKNOWN, text)
-    return way.at(HookVerdict.ACCEPT, text, Translation(word, translated, port, text))
+    flags = value.get("flags", ())
+    is_random = not _RANDOM.isdisjoint([flags] if isinstance(flags, str) else flags)
+    translation = Translation(word, translated, port, is_random, text)
+    return way.at(HookVerdict.ACCEPT, text, translation)

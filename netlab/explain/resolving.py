@@ -147,7 +147,7 @@ class Resolving(Cables):
     def _is_unexplored(self, end: NodeInterface) -> bool:
         """Return whether others than one machine of the lab may be behind an interface."""
         netmap = self.model.netmap
-        return end.node in netmap.bridges or end.node in netmap.switches
+        return netmap.is_port_inside(end) or end.node in netmap.switches
 
     def _sent(self, end: NodeInterface, frame: PredictedFrame, version: int) -> PredictedFrame:
         """Return a question or answer as it leaves a machine. Raises Ended."""

@@ -30,6 +30,7 @@ TYPED = {
     "dig": Program("names and addresses", "bind9-dnsutils"),
     "tcpdump": Program("packets, and filters of `capture`", "tcpdump"),
     "conntrack": Program("connections that are translated", "conntrack"),
+    "iperf3": Program("bandwidth and loss between two machines", "iperf3"),
     "hostname": Program("what a machine is called", "hostname"),
 }
 """Programs that people need on a node; labs and verdicts do without."""

@@ -53,7 +53,8 @@ def settings(resource: Ipv6) -> tuple[Sysctl, ...]:
         "router_solicitation_delay": "0",
         # 2: a host that forwards for a NAT device listens to its own router all the same.
         "accept_ra": "2" if resource.advertised else "0",
-        "ra_defrtr_metric": str(IPV6_METRIC + resource.metric),
+        "accept_ra_defrtr": "0" if resource.metric is None else "1",
+        "ra_defrtr_metric": str(IPV6_METRIC + (resource.metric or 0)),
         "addr_gen_mode": "0" if resource.local else "1",
         "use_tempaddr": "0",
         "disable_ipv6": "0",

@@ -15,6 +15,7 @@ What may be imported is in `__all__`:
 * a lab as it is: `status` (`Status`, `NodeStatus`, `AdapterStatus`, `Unleased`), `netmap`, `owners`,
   `LabWatcher`
 * its machines: `execute`, `node_names`, `namespace_of`
+* its state: the `facts` that its scenario expects
 * packets: `verify` the `pairs` of its matrix, `trace`, `ask_dhcp`, `explain`
   (many times: `explainer`), `capture`, `watching`, `exchange_filter`
 * leases that do not come: `explain_leases`, `lease_reasons`
@@ -34,7 +35,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from netlab.lazy import submodule
-from netlab.scenario import mode
+from netlab.scenario import causes, mode
 
 if TYPE_CHECKING:
     from netlab.lab.attaching import attach
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from netlab.lab.nodes import execute, namespace_of, node_names, unshare
     from netlab.lab.packets.address_owners import owners
     from netlab.lab.packets.capturing import capture
+    from netlab.lab.packets.checking import facts
     from netlab.lab.packets.exchanges import exchange_filter, watching
     from netlab.lab.packets.explaining import explain, explainer
     from netlab.lab.packets.missing_leases import explain_leases, lease_reasons
@@ -98,6 +100,7 @@ __all__ = [
     "explain",
     "explain_leases",
     "explainer",
+    "facts",
     "find_lab",
     "keys",
     "lease_reasons",
@@ -155,6 +158,7 @@ _NAMES_IN = {
     "nodes": ("execute", "namespace_of", "node_names", "unshare"),
     "packets.address_owners": ("owners",),
     "packets.capturing": ("capture",),
+    "packets.checking": ("facts",),
     "packets.exchanges": ("exchange_filter", "watching"),
     "packets.explaining": ("explain", "explainer"),
     "packets.missing_leases": ("explain_leases", "lease_reasons"),
@@ -189,3 +193,12 @@ def _modes() -> Iterable[mode.Mode]:
 
 
 mode.known_by(_modes)
+
+
+def _causes() -> Iterable[str]:
+    from netlab.diagnosis.cause import Cause
+
+    return Cause
+
+
+causes.known_by(_causes)

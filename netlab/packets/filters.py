@@ -159,12 +159,21 @@ class PacketPattern(NamedTuple):
 
 
 def common(patterns: Sequence[PacketPattern]) -> PacketPattern:
-    """Return the pattern of the packets of all these probes, which are of one kind: of echo messages, that
-    of the mark that they share."""
+    """Return a pattern that the packets of all these probes have, which are of one IP protocol: of echo
+    messages, that of the mark that they share."""
     first = patterns[0]
-    if len(patterns) == 1 or not first.token:
+    if len(patterns) == 1:
         return first
-    return first._replace(token=MARK[:8], before=TOKEN_BYTES)
+    if first.token:
+        return first._replace(token=MARK[:8], before=TOKEN_BYTES)
+    numbers = [pattern.numbers for pattern in patterns if pattern.numbers]
+    ports = {port for pattern in patterns for port in pattern.ports}
+    return first._replace(
+        ports=tuple(sorted(ports)) if all(pattern.ports for pattern in patterns) else (),
+        numbers=(min(low for low, _ in numbers), max(high for _, high in numbers))
+        if len(numbers) == len(patterns)
+        else None,
+    )
 
 
 def arp_from(address: str) -> bytes:

@@ -13,6 +13,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from netlab.messages import N_, Message
@@ -458,6 +459,17 @@ def _escaped(byte: re.Match[bytes]) -> bytes:
     """Escape as in master files (RFC 1035, 5.1): a dot in a label ends none, and all of it can be printed."""
     raw = byte[0]
     return b"\\" + raw if raw in b".\\" else b"\\%03d" % raw[0]
+
+
+def dns_addresses(message: bytes) -> list[str]:
+    """Return the addresses that a DNS response to one question has; none of what is cut off or malformed."""
+    addresses: list[str] = []
+    with suppress(*_CUT_OFF):
+        _, _, questions, answers = struct.unpack_from("!HHHH", message)
+        _, at = dns_name(message, _DNS_BYTES)
+        if questions == 1:
+            addresses.extend(_addresses(message, at + 4, answers))
+    return addresses
 
 
 def _addresses(data: bytes, at: int, count: int) -> Iterator[str]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from netlab.plan.modes import bridged, hostonly, hyperv, libvirt, nat, routed, virtualbox
+from netlab.plan.modes import (
+    bridged,
+    host_bridge,
+    hostonly,
+    hyperv,
+    libvirt,
+    macvtap,
+    nat,
+    routed,
+    virtualbox,
+)
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug
 from netlab.plan.nodes.guest import guest
@@ -15,6 +25,7 @@ from netlab.plan.nodes.outside import world
 from netlab.plan.plan import Plan
 from netlab.plan.resources import DhcpClient, Resource, Ruleset
 from netlab.plan.services import dhcp
+from netlab.plan.switches.mac_spoofing import own_name_only
 from netlab.plan.switches.promiscuous import permission
 from netlab.plan.switches.quality import quality
 from netlab.scenario.mode import Mode
@@ -36,6 +47,10 @@ MODES: dict[Mode, Callable[[str, Topology, Network], Iterator[Resource]]] = {
     libvirt.ISOLATED: routed.network,
     libvirt.OPEN: routed.network,
     hyperv.DEFAULT_SWITCH: routed.network,
+    host_bridge.HOST_BRIDGE: host_bridge.network,
+    macvtap.MACVTAP: macvtap.network,
+    hyperv.INTERNAL: hostonly.network,
+    hyperv.NAT: hostonly.network,
 }
 """Each mode, and what a network of it consists of."""
 
@@ -87,4 +102,5 @@ def _resources(lab: str, topology: Topology) -> Iterator[Resource]:
                 yield plug(lab, adapter, adapter.network)
                 yield from quality(lab, adapter)
                 yield from permission(lab, adapter)
+                yield from own_name_only(lab, adapter)
     yield from ipv6(lab, topology)

@@ -7,36 +7,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.plan.modes import nat
+from netlab.plan import forwards
 from netlab.plan.names import namespace
 from netlab.plan.plan import Plan
 from netlab.plan.resources import Listening
+from netlab.scenario.ports import ForwardedPorts
 from netlab.scenario.topology import HOST, Topology
 
-HostPort = tuple[str, int]
-"""tcp or udp, and the number."""
+HostPorts = tuple[str, ForwardedPorts]
+"""tcp or udp, and the numbers."""
 _DNS = 53
 """Name servers take it for TCP too."""
 
 
-def forwarded(topology: Topology) -> set[HostPort]:
+def forwarded(topology: Topology) -> set[HostPorts]:
     """Ports that lead to VMs."""
     return {
-        (forward.protocol, forward.port)
+        (forward.protocol, forward.ports)
         for network in topology.vmnets
-        for forward in nat.forwards(topology, network)
+        for forward in forwards.of_vmnet(topology, network)
     }
 
 
-def taken_by_services(plan: Plan, topology: Topology) -> dict[HostPort, str]:
-    """Forwarded ports on which the plan itself has a service of the host's, and the service's name."""
+def taken_by_services(plan: Plan, topology: Topology) -> dict[tuple[str, int], str]:
+    """Forwarded ports on which the plan itself has a service of the host's, and the service's name.
+
+    None waits at the loopback.
+    """
     forwarded_ports = forwarded(topology)
     return {
         (protocol, resource.port): resource.service
         for resource in _of_the_host(plan)
         for protocol in ("tcp", "udp")
-        if (protocol == resource.protocol or resource.port == _DNS)
-        and (protocol, resource.port) in forwarded_ports
+        if protocol == resource.protocol or resource.port == _DNS
+        for wanted, ports in forwarded_ports
+        if wanted == protocol and ports.has(resource.port) and not ports.own_only
     }
 
 

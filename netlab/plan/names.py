@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 
-from netlab.scenario.names import LAB_NAME
+from netlab.scenario.names import (
+    LAB_NAME,
+)
 
 INTERFACE_LENGTH = 15
 """IFNAMSIZ - 1."""
@@ -40,13 +42,6 @@ def node(namespace_name: str) -> str:
 def port(peer: str, interface: str) -> str:
     """The switch port where `peer`'s interface is plugged in: `vm1-eth0`."""
     return interface_name(f"{peer}-{interface}")
-
-
-def metric(interface: str) -> int:
-    """The metric of an adapter's default route: the first one's wins, wired before Wi-Fi before vmnets."""
-    kind = interface.rstrip("0123456789")
-    first = {"eth": 0, "wlan": 10, "vmnet": 20}.get(kind)
-    return 0 if first is None else first + int(interface.removeprefix(kind))
 
 
 def interface_name(name: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 
-from netlab.plan.names import metric, namespace, port
+from netlab.plan.names import namespace, port
 from netlab.plan.resources import (
     ANYWHERE,
     DEFAULT_ROUTE,
@@ -38,13 +38,25 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     yield Namespace(netns)
     yield from _kernel_settings(netns, forwards or node.is_router)
     yield from _etc(netns, node)
-    if bridge := node.primary.bridge:
-        yield from _no_rules_for_frames(netns)
-        yield Bridge(netns, bridge, node.primary.mac)
+    for adapter in node.adapters:
+        if adapter.bridge and not adapter.bare:
+            inside = [network for network in adapter.beside if network.switch == node.name]
+            yield from _rules_for_frames(netns, any(network.br_netfilter for network in inside))
+            is_hub = any(network.hub for network in inside)
+            yield Bridge(netns, adapter.bridge, adapter.mac, is_hub)
     for adapter in _configured(node):
         if adapter.asks:
             servers = _static_name_servers(node)
-            yield DhcpClient(netns, adapter.holder, node.name, lease_network(adapter), servers)
+            network, client_id = lease_network(adapter), adapter.client_id
+            yield DhcpClient(
+                netns,
+                adapter.holder,
+                node.name,
+                network,
+                adapter.metric,
+                servers,
+                client_id=client_id,
+            )
             if adapter.gets_lease:
                 yield Lease(netns, adapter.holder)
         if adapter.address is None or adapter.bare:
@@ -52,40 +64,43 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
         yield Address(netns, adapter.holder, adapter.address)
         for further in adapter.further:
             yield FurtherAddress(netns, adapter.holder, further, adapter.address)
-        if adapter.gateway and adapter.enabled:
-            # As the DHCP client does it: with several adapters, the first one's default route wins.
-            yield Route(netns, DEFAULT_ROUTE, adapter.gateway, metric(adapter.holder))
+        if adapter.enabled:
+            if adapter.gateway and adapter.metric is not None:
+                yield Route(netns, DEFAULT_ROUTE, adapter.gateway, adapter.metric)
+            for subnet, gateway in adapter.routes:
+                yield Route(netns, subnet, gateway)
 
 
 def plug(lab: str, adapter: Adapter, into: Network) -> Cable:
     """The cable from a machine's adapter to a switch port."""
     switch_end = CableEnd(
-        namespace(lab, into.name),
+        namespace(lab, into.switch),
         port(adapter.node, adapter.interface),
         bridge=into.name,
         up=adapter.connected,
     )
     netns = namespace(lab, adapter.node)
     machine_end = CableEnd(netns, adapter.interface, adapter.mac, adapter.bridge, adapter.enabled)
-    return Cable(switch_end, machine_end, into.mtu)
+    return Cable(switch_end, machine_end, adapter.mtu or adapter.network.mtu)
 
 
 def switch(lab: str, network: Network) -> Iterator[Resource]:
     """An empty switch, in a namespace of its own: no firewall of the machine's sees its frames."""
     netns = namespace(lab, network.name)
     yield Namespace(netns)
-    yield from _no_rules_for_frames(netns)
+    yield from _rules_for_frames(netns, False)
     yield from _no_ipv6(netns)
     yield Bridge(netns, network.name, mac.physical(f"switch {network.name}"), network.hub)
 
 
-def _no_rules_for_frames(netns: str) -> Iterator[Resource]:
-    """Keep IP rules and connection tracking away from the frames of a switch.
+def _rules_for_frames(netns: str, called: bool) -> Iterator[Resource]:
+    """Let IP rules and connection tracking see the frames of a bridge, or keep them away.
 
     br_netfilter's setting is per namespace, and on by default in each new one.
     """
     for family in ("arp", "ip", "ip6"):
-        yield Sysctl(netns, f"net.bridge.bridge-nf-call-{family}tables", "0", optional=True)
+        key = f"net.bridge.bridge-nf-call-{family}tables"
+        yield Sysctl(netns, key, "1" if called else "0", optional=not called)
 
 
 def forwarding_interface(namespace: str, interface: str) -> Sysctl:
@@ -133,4 +148,8 @@ def lease_network(adapter: Adapter) -> IPv4Network:
 
 
 def _static_name_servers(node: Node) -> tuple[IPv4Address, ...]:
-    return tuple(dict.fromkeys(adapter.dns for adapter in _configured(node) if adapter.dns))
+    """Name servers of static adapters: first those of the default route's, as systems ask them."""
+    adapters = sorted(
+        _configured(node), key=lambda adapter: (adapter.metric is None, adapter.metric or 0)
+    )
+    return tuple(dict.fromkeys(adapter.dns for adapter in adapters if adapter.dns))

@@ -11,6 +11,7 @@ from netlab.packets import layers
 from netlab.packets.filters import arp_from
 from netlab.packets.frame import Fields, decode
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import MacOwners
 from netlab.probes.base import Ends, Probe, received
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -69,3 +70,11 @@ class ArpProbe(Probe):
             if frame.packet and frame.packet.part is Part.REPLY
         )
         return [f"{self.ends.to} is at {mac} {names.get(mac, '')}".rstrip() for mac in macs]
+
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> MacOwners | None:
+        macs = dict.fromkeys(
+            frame.fields["arp.sender_mac"]
+            for frame in frames
+            if frame.packet and frame.packet.part is Part.REPLY
+        )
+        return MacOwners(tuple(names.get(mac, mac) for mac in macs)) if macs else None

@@ -15,13 +15,15 @@ from netlab.diagnosis.evidence import ProbeConnection
 from netlab.frozen import frozen
 from netlab.kernel.namespaces import netns
 from netlab.packets.filters import PacketPattern
-from netlab.packets.frame import Fields, message_name
+from netlab.packets.frame import Fields, message_name, payload
 from netlab.packets.icmp import TOKEN_BYTES
 from netlab.packets.icmp_socket import attach, drops
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import Answer
 
 _AT_ONCE = 1000
 """Packets that are taken in by one look."""
+_GROUP_TTL = 255
 
 
 @frozen
@@ -42,8 +44,12 @@ class Ends:
     """IPv4 address of that interface; empty if it has none."""
     wait: float = 0.0
     """Seconds that netlab's own receiver waits before it replies."""
+    client_id: str = ""
+    """The identifier by which the interface's DHCP client asks, as `ff:12:…`; empty: by its MAC."""
     bind: str = ""
     """Source address to use; empty: the kernel's choice."""
+    to_all: bool = False
+    """It goes to a group, or to all of a subnet, by that interface."""
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -95,6 +101,17 @@ class Probe(ABC):
         return (f"@th,64,64 {int.from_bytes(self.token):#x}",)
 
     @property
+    def key(self) -> object:
+        """Value that its packets carry, and no other probe's of its kind do; see `keys_of`."""
+        return self.token
+
+    @staticmethod
+    def keys_of(fields: Fields, data: bytes) -> tuple[object, ...]:
+        """Return what may be the key of the probe of this kind whose packet a frame is: where many are under
+        way, it is not compared with each of them. None of them: it may be any probe's."""
+        return (payload(data)[:TOKEN_BYTES],)
+
+    @property
     def connection(self) -> ProbeConnection | None:
         """The TCP connection, if one was made."""
         return None
@@ -137,6 +154,10 @@ class Probe(ABC):
         """Return what was learnt, as lines. `frames`: the probe's, in order; `names`: IP or MAC to node."""
         return []
 
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> Answer | None:
+        """Return the content of the reply, None if there is none or it says nothing; see `results`."""
+        return None
+
     def close(self) -> None:
         """Close every socket."""
         for sock in self.sockets:
@@ -156,6 +177,27 @@ class Probe(ABC):
             self._lost_before += drops(sock)
         self.sockets.append(sock)
         return sock
+
+    def bind(self, sock: socket.socket) -> None:
+        """Bind a socket to the source address that is to be used, if there is one."""
+        if self.ends.bind:
+            sock.bind((self.ends.bind, 0))
+
+    def open_to_all(self, sock: socket.socket) -> None:
+        """Let a socket send to a group, and to all of a subnet, by the interface that the ends name.
+
+        The TTL is mDNS' (RFC 6762, 11), so that it is not the TTL where it ends; the sender itself gets none.
+        """
+        if not self.ends.to_all:
+            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self.ends.interface.encode())
+        if sock.family is socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, _GROUP_TTL)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, _GROUP_TTL)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
 
     @property
     def lost(self) -> int:

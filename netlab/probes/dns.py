@@ -7,14 +7,16 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from ipaddress import ip_address
 
 from netlab.diagnosis.cause import DNS_WORDS
 from netlab.errors import UsageError
 from netlab.messages import N_, Message
 from netlab.packets import layers
 from netlab.packets.filters import PacketPattern
-from netlab.packets.frame import Fields, dns_name
+from netlab.packets.frame import Fields, dns_addresses, dns_name
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import DnsAnswer
 from netlab.probes.base import Ends, Probe
 
 _PORT = 53
@@ -62,7 +64,10 @@ class DnsProbe(Probe):
         self.name, _ = dns_name(self._question, _DNS_BYTES)
         self.asked = self.name.lower()
         self.refused = False
+        self.reply: bytes | None = None
+        """The response that has come back."""
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
+        self.bind(self.socket)
         self.socket.connect_ex((ends.to, _PORT))
 
     @property
@@ -99,6 +104,17 @@ class DnsProbe(Probe):
         if number == self._id and flags & _IS_REPLY:
             self.answered = flags & _CODE == 0 and answers > 0
             self.refused = not self.answered
+            self.reply = message
+
+    @property
+    def code(self) -> int | None:
+        """The response's code (RFC 1035, 4.1.1: RCODE); None as long as there is none."""
+        return self.reply[3] & _CODE if self.reply else None
+
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses that the response has."""
+        return dns_addresses(self.reply) if self.reply else []
 
     def part(self, fields: Fields, data: bytes) -> Part | None:
         if "udp.dst" not in fields:
@@ -129,3 +145,25 @@ class DnsProbe(Probe):
                     answer = DNS_WORDS.get(fields["dns.code"], f"error {fields['dns.code']}")
                 answers.setdefault(frame.packet.key, f"{server} answers: {answer}")
         return list(answers.values())[::-1]
+
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> DnsAnswer | None:
+        replies = [
+            frame
+            for frame in frames
+            if frame.packet
+            and frame.packet.part is Part.REPLY
+            and frame.sighting.namespace == self.ends.source
+            and not frame.sighting.outgoing
+        ]
+        if not replies:
+            return None
+        fields = replies[-1].fields
+        words = fields.get("dns.answer", "").replace(",", " ").split()
+        server = names.get(fields["ip.src"], fields["ip.src"])
+        return DnsAnswer(server, tuple(filter(_is_address, words)))
+
+
+def _is_address(word: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(word))
+    return False

@@ -42,10 +42,15 @@ class EchoProbe(Probe):
         program = IPV6_DELIVERED if is_ipv6 else IPV4_DELIVERED
         kind = ends.family, socket.SOCK_RAW, protocol
         self.socket = self.open(ends.source, *kind, program=program)
+        self.open_to_all(self.socket)
 
     @property
     def pattern(self) -> PacketPattern:
         return PacketPattern(token=self.token)
+
+    @property
+    def over(self) -> bool:
+        return self.answered and not self.ends.to_all  # Others may reply too.
 
     @property
     def client_patience(self) -> float:
@@ -56,8 +61,7 @@ class EchoProbe(Probe):
         return 4.0
 
     def send(self) -> None:
-        if self.ends.bind:
-            self.socket.bind((self.ends.bind, 0))
+        self.bind(self.socket)
         self.send_numbered(self.request, 1)
 
     def send_numbered(self, request: EchoRequest, sequence: int) -> None:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from netlab.packets.frame import named_mtu
 from netlab.packets.icmp import EchoRequest
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import PathMtu
 from netlab.probes.base import Ends
 from netlab.probes.icmp import ECHO_REPLIES, EchoProbe
 
@@ -73,10 +74,11 @@ class RouteProbe(EchoProbe):
 
 
 class MtuProbe(EchoProbe):
-    """Path MTU: echo requests that may not be cut, each as long as the last error allows."""
+    """Path MTU: uncut echo requests, each as long as the last error allows; or one of a size."""
 
-    def __init__(self, ends: Ends) -> None:
+    def __init__(self, ends: Ends, size: int | None = None) -> None:
         super().__init__(ends)
+        self._only_size = size
         is_ipv6 = ends.family is socket.AF_INET6
         self.socket.setsockopt(
             socket.IPPROTO_IPV6 if is_ipv6 else socket.IPPROTO_IP,
@@ -89,7 +91,7 @@ class MtuProbe(EchoProbe):
         """Bytes of the packet that was answered."""
 
     def send(self) -> None:
-        self._send_sized(self._first_mtu())
+        self._send_sized(self._only_size or self._first_mtu())
 
     def _first_mtu(self) -> int:
         import fcntl
@@ -109,7 +111,7 @@ class MtuProbe(EchoProbe):
         mtu = named_mtu(message, 6 if self.ends.family is socket.AF_INET6 else 4)
         if message[0] in ECHO_REPLIES:
             self.largest = self.sizes.get(int.from_bytes(message[6:8]), 0)
-        elif mtu is not None:
+        elif mtu is not None and self._only_size is None:
             self._try_smaller(mtu)
 
     def decides(self, packet: Packet) -> bool:
@@ -129,9 +131,12 @@ class MtuProbe(EchoProbe):
             for frame in frames
             if frame.packet and "icmp.mtu" in frame.fields and _is_back(frame, self.ends)
         ]
-        if self.largest:
+        if self.largest and self._only_size is None:
             lines.append(f"path MTU: {self.largest} bytes")
         return lines
+
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> PathMtu | None:
+        return PathMtu(self.largest) if self.largest else None
 
 
 def _is_back(frame: Frame, ends: Ends) -> bool:

@@ -19,6 +19,7 @@ from netlab.packets.filters import PacketPattern
 from netlab.packets.frame import Fields
 from netlab.packets.icmp import MARK
 from netlab.packets.packet import Frame, Packet, Part
+from netlab.probes.answers import HttpAnswer
 from netlab.probes.base import Ends, Probe
 from netlab.visible import visible
 
@@ -34,6 +35,7 @@ _AT_ONCE = 16
 _KEPT_BYTES = 1 << 16
 """Received bytes that are kept."""
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,9})", re.IGNORECASE)
+_STATUS = re.compile(rb"HTTP/[0-9.]+ +([0-9]{3})\b")
 _LINES, _COLUMNS = 5, 200
 """Lines of a web server's reply, and their length, that are shown."""
 
@@ -48,7 +50,7 @@ class TcpProbe(Probe):
 
     def __init__(self, ends: Ends, port: int | None) -> None:
         super().__init__(ends)
-        self._first = secrets.randbelow((1 << 32) - _SPAN)
+        self._first = secrets.randbelow((1 << 32) // _SPAN - 1) * _SPAN
         self.token = self._first.to_bytes(4)
         self._listener: socket.socket | None = None
         self._accepted: socket.socket | None = None
@@ -60,6 +62,7 @@ class TcpProbe(Probe):
         self._begun = False
         self.received = b""
         self.socket = self.open(ends.source, ends.family, socket.SOCK_STREAM)
+        self.bind(self.socket)
         self._choose_sequence()
 
     @property
@@ -67,6 +70,15 @@ class TcpProbe(Probe):
         """Return 3.0: the SYN has been sent three times by then (RFC 6298, 2 and 5.5: 1 s, then twice as
         long), and whoever watches curl or ssh sees that it hangs."""
         return 3.0 + self.ends.wait
+
+    @property
+    def key(self) -> object:
+        return self._first // _SPAN
+
+    @staticmethod
+    def keys_of(fields: Fields, data: bytes) -> tuple[object, ...]:
+        names = (name for name in ("tcp.seq", "tcp.ack") if name in fields)
+        return tuple(int(fields[name]) // _SPAN for name in names)
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -249,6 +261,13 @@ class HttpProbe(TcpProbe):
         status = head.split(b"\r\n")[0]
         lines = [status, *body.splitlines()[: _LINES - 1]] if status else []
         return [_beginning(visible(line.decode(errors="replace"))) for line in lines]
+
+    def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> HttpAnswer | None:
+        head, _, body = self.received.partition(b"\r\n\r\n")
+        status = _STATUS.match(head)
+        if not self.answered:
+            return None
+        return HttpAnswer(int(status[1]) if status else 0, body.decode(errors="replace"))
 
 
 def _beginning(line: str) -> str:

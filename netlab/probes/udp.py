@@ -26,7 +26,12 @@ class UdpProbe(Probe):
         self.port: int = port
         self.received: bytes | None = None
         self.socket = self.open(ends.source, ends.family, socket.SOCK_DGRAM)
-        self.socket.connect_ex((ends.to, port))
+        self.open_to_all(self.socket)
+        if ends.to_all:  # Who replies does so from an address of its own.
+            self.socket.bind(("", 0))
+        else:
+            self.bind(self.socket)
+            self.socket.connect_ex((ends.to, port))
         self.own_port = str(self.socket.getsockname()[1])
 
     def _listen(self) -> int:
@@ -39,6 +44,10 @@ class UdpProbe(Probe):
         sock.bind(("", 0))
         self.receiver = Receiver(sock, self.ends.wait)
         return int(sock.getsockname()[1])
+
+    @property
+    def over(self) -> bool:
+        return self.answered and not self.ends.to_all  # Others may reply too.
 
     @property
     def client_patience(self) -> float:

@@ -4,7 +4,7 @@
 #     serverid, lease); NETLAB_LEASE, the file that describes this interface's lease;
 #     NETLAB_LEASE.in-vain, which is there while it has asked in vain;
 #     NETLAB_RESOLV, the /etc/resolv.conf that programs in the VM see; NETLAB_DNS, name
-#     servers of the VM's static adapters; NETLAB_METRIC, the default route's.
+#     servers of the VM's static adapters; NETLAB_METRIC, the default route's, empty if it is to set none.
 # Out: address and default route in the kernel, the two files, and a copy of the second one beside
 #     the first: by it `status` sees what somebody has changed.
 
@@ -30,23 +30,24 @@ configure() {
         ;;
     esac
     gateway=${router%% *}
+    leads_out=${NETLAB_METRIC:+$gateway}
+    metric=${gateway:+$NETLAB_METRIC}
     routes="
 $(busybox ip route)"
-    # With several adapters, the first one's default route wins.
     case $routes in
     *"
-default via ${gateway:-none} dev $interface "*) ;;
+default via ${leads_out:-none} dev $interface "*) ;;
     *)
         case $routes in
         *"
 default "*) while busybox ip route del default dev "$interface" 2>/dev/null; do :; done ;;
         esac
-        [ -z "$gateway" ] ||
-            busybox ip route add default via "$gateway" dev "$interface" metric "$NETLAB_METRIC"
+        [ -z "$leads_out" ] ||
+            busybox ip route add default via "$leads_out" dev "$interface" metric "$metric"
         ;;
     esac
     obtained=$(date +%s)
-    printf '%s\n' "address=$ip/$mask" "router=$gateway" "dns=$dns" "domain=$domain" \
+    printf '%s\n' "address=$ip/$mask" "router=$gateway" "metric=$metric" "dns=$dns" "domain=$domain" \
         "server=$serverid" "seconds=$lease" "obtained=$obtained" >"$NETLAB_LEASE.new"
 }
 
@@ -54,9 +55,12 @@ default "*) while busybox ip route del default dev "$interface" 2>/dev/null; do 
 # leases of all its adapters, eth0's first; this one's lease is the new one.
 resolv() {
     search= servers=$NETLAB_DNS
-    for name in eth0 eth1 eth2 eth3 eth4 eth5 eth6 eth7 eth8 eth9 wlan0 wlan1 wlan2 wlan3; do
-        file=${NETLAB_LEASE%.*}.$name
-        [ "$file" != "$NETLAB_LEASE" ] || file=$file.new
+    for file in "${NETLAB_LEASE%.*}".[bew]*; do
+        case $file in
+        "$NETLAB_LEASE") continue ;;
+        "$NETLAB_LEASE.new") ;;
+        *.new | *.in-vain) continue ;;
+        esac
         [ -f "$file" ] || continue
         while IFS='=' read -r key value; do
             case $key in

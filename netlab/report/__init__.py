@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from netlab.report import console, data, explain, pcapng, text
     from netlab.report.topology import diagrams, graph, svg
     from netlab.report.trace import comparison, fields, mermaid, pcap_comments, quiz, steps
-    from netlab.report.verify import junit, matrix
+    from netlab.report.verify import facts, junit, learnt, matrix
 
 __all__ = [
     "comparison",
@@ -26,9 +26,11 @@ __all__ = [
     "data",
     "diagrams",
     "explain",
+    "facts",
     "fields",
     "graph",
     "junit",
+    "learnt",
     "matrix",
     "mermaid",
     "pcap_comments",
@@ -46,7 +48,7 @@ _SUBMODULES = {
         name: f"trace.{name}"
         for name in ("comparison", "fields", "mermaid", "pcap_comments", "quiz", "steps")
     },
-    **{name: f"verify.{name}" for name in ("junit", "matrix")},
+    **{name: f"verify.{name}" for name in ("facts", "junit", "learnt", "matrix")},
 }
 
 if not TYPE_CHECKING:  # Else a misspelt name would be an object of any type.

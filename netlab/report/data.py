@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from netlab.report.topology.graph import Graph
     from netlab.show import View
     from netlab.trace.model import Trace
+    from netlab.verify.details import Details
+    from netlab.verify.facts.checked import FactResult
     from netlab.verify.matrix import Result
 
 
@@ -349,14 +351,20 @@ def graph(drawn: Graph) -> dict[str, Any]:
     }
 
 
-def matrix(lab: Lab, results: Sequence[Result], missing: Sequence[Unleased] = ()) -> dict[str, Any]:
-    """Return every cell of a measured matrix."""
+def matrix(
+    lab: Lab,
+    results: Sequence[Result],
+    missing: Sequence[Unleased] = (),
+    measured_facts: Sequence[FactResult] = (),
+) -> dict[str, Any]:
+    """Return every cell of a measured matrix, and every fact of a machine that was measured."""
     return {
         "lab": lab.name,
         "scenario": lab.source.name,
         "passed": sum(result.passed for result in results),
         "failed": sum(not result.passed for result in results),
         "cells": [_cell(result) for result in results],
+        "facts": [_fact(result) for result in measured_facts],
         **unleased(missing),
     }
 
@@ -383,7 +391,9 @@ def _cell(result: Result) -> dict[str, Any]:
         "to": expectation.target.name,
         "to_address": result.address,
         "over": expectation.over.value,
-        "expected": "reachable" if expectation.reachable else "blocked",
+        "by": expectation.by,
+        "rule": expectation.number,
+        "expected": expectation.verdict,
         "expected_sources": list(result.allowed_sources),
         "verdict": outcome.verdict.value,
         "why": outcome.why,
@@ -391,6 +401,32 @@ def _cell(result: Result) -> dict[str, Any]:
         "cause": outcome.cause,
         "source_seen": outcome.seen_as,
         "source_seen_is": result.seen_as,
+        **_details(result.details),
+        "passed": result.passed,
+        "failure": result.failure,
+    }
+
+
+def _details(details: Details) -> dict[str, Any]:
+    """Return what was seen of a probe beyond its end, as far as its kind has it."""
+    return {
+        "passed_by": sorted(details.passed) if details.passed is not None else None,
+        "answered_by": details.answered_by or None,
+        "answer": asdict(details.answer) if details.answer else None,
+        "throughput": asdict(details.throughput) if details.throughput else None,
+    }
+
+
+def _fact(result: FactResult) -> dict[str, Any]:
+    expectation, fact = result.expectation, result.expectation.fact
+    return {
+        "rule": expectation.index,
+        "on": expectation.endpoint.name,
+        "kind": fact.kind,
+        "fact": fact.text,
+        "expected": fact.holds,
+        "holds": result.finding.holds,
+        "actual": result.finding.actual,
         "passed": result.passed,
         "failure": result.failure,
     }

@@ -22,13 +22,15 @@ from netlab.scenario import mode, model
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.listening import ListeningPort
 from netlab.scenario.loaded import LoadedScenario
+from netlab.scenario.ports import ForwardedPorts
 from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
-from netlab.scenario.topology.parts import Denial
+from netlab.scenario.topology.parts import Denial, InVain
 
-_PARTS = (Network, Node, Adapter, Firewall, ListeningPort, Problem)
+_PARTS = (Network, Node, Adapter, InVain, Firewall, ListeningPort, ForwardedPorts, Problem)
 _WORDS = (
     *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
-    *(model.Listen, model.Switching, model.VmnetService),
+    *(model.Listen, model.NatPorts, model.Switching, model.VmnetService, model.RuleSet),
+    model.ChainPolicy,
 )
 _VALUES = (IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, UUID)
 _KINDS = {

@@ -14,11 +14,15 @@ from itertools import islice
 
 from netlab.errors import UsageError
 from netlab.frozen import frozen
-from netlab.scenario.model import Expectations, Family, is_pattern
+from netlab.scenario.model import ANY, ICMP, IPERF3, Expectations, Family, Rule, is_pattern
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import Adapter, Node, Role, Topology
 from netlab.suggest import instead
 
+EVERYBODY = "everybody"
+"""The target of a probe that goes to no machine in particular."""
+WHATEVER = "whatever"
+"""Nothing is expected."""
 _READING_ORDER = (Role.VM, Role.HOST, Role.PEER, Role.ROUTER, Role.INTERNET)
 
 
@@ -37,17 +41,37 @@ class Expectation:
 
     source: Endpoint
     target: Endpoint
-    reachable: bool
+    verdict: str
+    """`reachable`, `blocked`, or one of the three verdicts, as in a rule; or WHATEVER."""
     to: Adapter
     """The target's adapter that is probed."""
     seen_as: Endpoint | None = None
-    """The endpoint whose address the target must see as source; None for a blocked pair."""
+    """The endpoint whose address the target must see as source; None: it does not matter."""
     over: Family = Family.IPV4
+    by: str = ICMP
+    """The kind of probe: `tcp:80`."""
+    rule: Rule | None = None
+    """The rule that says so, with what else it demands; None: the default."""
+    number: int | None = None
+    """The rule's index in the scenario."""
+
+    @property
+    def reachable(self) -> bool:
+        """True if the probe must be answered."""
+        return self.verdict in ("reachable", "answered")
+
+    @property
+    def to_everybody(self) -> bool:
+        """True if the probe goes to no machine in particular, or to one that the source itself knows."""
+        return self.target.adapter is None and self.target.node is self.source.node
 
     @property
     def chose(self) -> bool:
         """True if the target was named without its adapter, and has several."""
-        return not self.target.adapter and len(self.target.node.callable_adapters) > 1
+        return (
+            not (self.target.adapter or self.to_everybody)
+            and len(self.target.node.callable_adapters) > 1
+        )
 
     @property
     def between_neighbours(self) -> bool:
@@ -55,8 +79,11 @@ class Expectation:
         return self.to.network.segment in self.source.node.segments
 
     def seen_adapters(self) -> tuple[Adapter, ...]:
-        """Adapters whose address the target may see as source: those on its networks, if there are any."""
-        endpoint = self.seen_as or self.source
+        """Adapters whose address the target may see as source: those on its networks, if there are any; none
+        where it does not matter."""
+        endpoint = self.seen_as
+        if endpoint is None:
+            return ()
         if endpoint.adapter:
             return (endpoint.adapter,)
         segments, adapters = self.target.node.segments, endpoint.node.adapters
@@ -67,10 +94,10 @@ class Expectation:
 
 
 def matrix(topology: Topology) -> tuple[Expectation, ...]:
-    """Return every expectation of a checked scenario, source by source."""
-    rules, endpoints = topology.scenario.expect, _endpoints_by_name(topology)
+    """Return every expectation of a checked scenario, one kind of probe after the other, source by source."""
+    expect, endpoints = topology.scenario.expect, _endpoints_by_name(topology)
     expectations = []
-    for plane in _planes(rules, topology, endpoints):
+    for plane in _planes(expect, topology, endpoints):
         for pairs in plane.pairs():
             decider = {
                 target.name: rule
@@ -79,9 +106,9 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
             }
             expectations += [
                 _expectation(
-                    rules,
+                    expect,
                     endpoints,
-                    plane.over,
+                    plane,
                     pairs.source,
                     target,
                     target.adapter or topology.towards(pairs.source.node, target.node),
@@ -89,23 +116,47 @@ def matrix(topology: Topology) -> tuple[Expectation, ...]:
                 )
                 for target in plane.targets
                 if target.node is not pairs.source.node
+                and (plane.is_whole or target.name in decider)
             ]
+        expectations += [
+            _expectation(
+                expect,
+                endpoints,
+                plane,
+                source,
+                Endpoint(EVERYBODY, source.node),
+                source.adapter or source.node.primary,
+                number,
+            )
+            for source, number in plane.to_everybody
+        ]
     return tuple(expectations)
 
 
 def selected(
-    expectations: Sequence[Expectation], sources: Sequence[str], targets: Sequence[str]
+    expectations: Sequence[Expectation],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    kinds: Sequence[str] = (),
 ) -> tuple[Expectation, ...]:
-    """Return the expectations between endpoints that patterns name, as in rules; no patterns: all.
+    """Return the expectations between endpoints that patterns name, as in rules, by these kinds of probes; no
+    patterns, no kinds: all.
 
-    Raises UsageError for a pattern that names no endpoint, and if no pair is left.
+    Raises UsageError for a pattern that names no endpoint, a kind that no rule has, and if no pair is left.
     """
+    existing = dict.fromkeys(expectation.by for expectation in expectations)
+    known = [*existing, *(by.partition(":")[0] for by in existing)]
+    for kind in kinds:
+        if kind not in known:
+            raise UsageError(f"no rule of the scenario is by '{kind}'", instead(kind, existing))
     source_names = _named_by(sources, (expectation.source for expectation in expectations))
     target_names = _named_by(targets, (expectation.target for expectation in expectations))
     matches = tuple(
         expectation
         for expectation in expectations
-        if expectation.source.name in source_names and expectation.target.name in target_names
+        if expectation.source.name in source_names
+        and expectation.target.name in target_names
+        and (not kinds or not {expectation.by, expectation.by.partition(":")[0]}.isdisjoint(kinds))
     )
     if not matches:
         named = f"from {', '.join(sources) or 'all'} to {', '.join(targets) or 'all'}"
@@ -123,11 +174,15 @@ def witnesses(
     """
     if len(requested) == len(expectations):
         return []
-    senders = {(expectation.source.node.name, expectation.over) for expectation in requested}
+    senders = {
+        (expectation.source.node.name, expectation.over)
+        for expectation in requested
+        if expectation.by == ICMP
+    }
     best: dict[tuple[str, Family], Expectation] = {}
     for expectation in expectations:
         sender = (expectation.source.node.name, expectation.over)
-        if sender in senders and expectation.reachable:
+        if sender in senders and expectation.by == ICMP and expectation.reachable:
             current = best.setdefault(sender, expectation)
             if not current.between_neighbours and expectation.between_neighbours:
                 best[sender] = expectation
@@ -155,23 +210,29 @@ def reaches(topology: Topology, source: str, target: str) -> bool:
         is_named = all(
             any(name in matching(pattern) for pattern in patterns) for name, patterns in sides
         )
-        if is_named and rule.over is Family.IPV4:
-            return rule.verdict == "reachable"
+        if is_named and rule.over is Family.IPV4 and ICMP in rule.by:
+            return rule.verdict in ("reachable", "answered")
     return rules.default == "reachable"
 
 
 def problems(topology: Topology) -> Iterator[PathProblem]:
     """Yield unknown names, rules that decide nothing, pairs that no rule decides."""
     rules, endpoints = topology.scenario.expect, _endpoints_by_name(topology)
-    wrong = [*unknown_names(rules, endpoints), *_pointless_sources(rules)]
-    yield from wrong
-    pairs = [
-        (plane, pairs) for plane in _planes(rules, topology, endpoints) for pairs in plane.pairs()
+    wrong = [
+        *unknown_names(rules, endpoints),
+        *_unknown_places(rules, topology),
+        *_contradictions(rules),
     ]
+    yield from wrong
+    planes = tuple(_planes(rules, topology, endpoints))
+    pairs = [(plane, pairs) for plane in planes for pairs in plane.pairs()]
     used = {rule for _, of_source in pairs for rule, _ in of_source.decided}
+    used |= {rule for plane in planes for _, rule in plane.to_everybody}
     yield from _idle_rules(rules, {*used, *(problem.path[2] for problem in wrong)})
-    uncovered = [(plane, of_source) for plane, of_source in pairs if of_source.undecided]
-    if rules.default is None and uncovered:
+    uncovered = [
+        (plane, of_source) for plane, of_source in pairs if plane.is_whole and of_source.undecided
+    ]
+    if rules.default is None and not rules.say_nothing and uncovered:
         yield _uncovered(uncovered)
 
 
@@ -202,18 +263,26 @@ class Matching:
 
 @frozen
 class _Plane:
-    """The pairs over one family of addresses, and the rules that name them.
+    """The pairs over one family of addresses by one kind of probe, and the rules that name them.
 
     Sets of targets are numbers with a bit for each: a file may have thousands of rules and of machines.
     """
 
     over: Family
+    by: str
     sources: tuple[Endpoint, ...]
     targets: tuple[Endpoint, ...]
     rules_of: dict[str, list[int]]
     """Rules that name a source, by its name."""
     targets_of: dict[int, int]
     """Targets that a rule names, by its index."""
+    to_everybody: tuple[tuple[Endpoint, int], ...]
+    """Sources of rules that name no target, each with the first of these that names it."""
+
+    @property
+    def is_whole(self) -> bool:
+        """True if all pairs are measured, and not only those that rules name."""
+        return self.by == ICMP
 
     def pairs(self) -> Iterator[_SourcePairs]:
         """Yield the pairs of each source."""
@@ -247,28 +316,48 @@ class _SourcePairs:
 
 
 def _planes(
-    rules: Expectations, topology: Topology, endpoints: dict[str, Endpoint]
-) -> tuple[_Plane, ...]:
-    """Return the plane of IPv4; and if a rule speaks of it, that of IPv6."""
-    planes, matching = [], Matching(endpoints)
-    for over in Family:
-        of_family = {index: rule for index, rule in enumerate(rules.rules) if rule.over is over}
-        if not of_family and over is not Family.IPV4:
+    expect: Expectations, topology: Topology, endpoints: dict[str, Endpoint]
+) -> Iterator[_Plane]:
+    """Yield the plane of pings over IPv4, that over IPv6 if a rule speaks of it, and those of other kinds of
+    probes that rules have."""
+    kinds = dict.fromkeys((ICMP, *(by for rule in expect.rules for by in rule.by)))
+    matching = Matching(endpoints)
+    for by in kinds:
+        for over in Family:
+            rules = {
+                number: rule
+                for number, rule in enumerate(expect.rules)
+                if rule.over is over and by in rule.by
+            }
+            if rules or (by, over) == (ICMP, Family.IPV4):
+                yield _plane(over, by, rules, topology, endpoints, matching)
+
+
+def _plane(
+    over: Family,
+    by: str,
+    rules: dict[int, Rule],
+    topology: Topology,
+    endpoints: dict[str, Endpoint],
+    matching: Matching,
+) -> _Plane:
+    sources = _endpoints(topology, endpoints, matching, (rule.source for rule in rules.values()))
+    targets = _endpoints(topology, endpoints, matching, (rule.target for rule in rules.values()))
+    bits = {target.name: 1 << index for index, target in enumerate(targets)}
+    rules_of: dict[str, list[int]] = {}
+    targets_of: dict[int, int] = {}
+    first: dict[str, int] = {}
+    for number, rule in rules.items():
+        names = {name for pattern in rule.source for name in matching(pattern)}
+        if not rule.target:
+            first = {**dict.fromkeys(names, number), **first}
             continue
-        named_sources = (rule.source for rule in of_family.values())
-        named_targets = (rule.target for rule in of_family.values())
-        sources = _endpoints(topology, endpoints, matching, named_sources)
-        targets = _endpoints(topology, endpoints, matching, named_targets)
-        bits = {target.name: 1 << index for index, target in enumerate(targets)}
-        rules_of: dict[str, list[int]] = {}
-        targets_of: dict[int, int] = {}
-        for index, rule in of_family.items():
-            for name in {name for pattern in rule.source for name in matching(pattern)}:
-                rules_of.setdefault(name, []).append(index)
-            names = {name for pattern in rule.target for name in matching(pattern)}
-            targets_of[index] = sum(bits.get(name, 0) for name in names)
-        planes.append(_Plane(over, sources, targets, rules_of, targets_of))
-    return tuple(planes)
+        for name in names:
+            rules_of.setdefault(name, []).append(number)
+        named = {name for pattern in rule.target for name in matching(pattern)}
+        targets_of[number] = sum(bits.get(name, 0) for name in named)
+    to_everybody = tuple((source, first[source.name]) for source in sources if source.name in first)
+    return _Plane(over, by, sources, targets, rules_of, targets_of, to_everybody)
 
 
 def _endpoints(
@@ -339,18 +428,61 @@ def unknown_names(rules: Expectations, names: Collection[str]) -> Iterator[PathP
         if rule.seen_as and is_pattern(rule.seen_as):
             message, fix = f"'{rule.seen_as}' may be several", "name the one whose address is seen"
             yield PathProblem(_path(index, "as"), message, fix)
-        elif rule.seen_as:
+        elif rule.seen_as and rule.seen_as != ANY:
             yield from check(index, "as", rule.seen_as)
 
 
-def _pointless_sources(rules: Expectations) -> Iterator[PathProblem]:
-    for index, rule in enumerate(rules.rules):
-        if rule.seen_as and rule.verdict == "blocked":
-            yield PathProblem(
-                _path(index, "as"),
-                "a blocked pair has no source address to be seen",
-                "remove `as`",
-            )
+def _unknown_places(expect: Expectations, topology: Topology) -> Iterator[PathProblem]:
+    """Yield machines and switches that rules name as places on the way, and that there are not."""
+    places = {*topology.nodes, *topology.networks}
+    for number, rule in enumerate(expect.rules):
+        named = {
+            "at": [rule.at] if rule.at else [],
+            "answered_by": [rule.answered_by] if rule.answered_by else [],
+            "through": rule.through,
+            "not_through": rule.not_through,
+        }
+        for key, names in named.items():
+            for name in names:
+                if name not in places:
+                    message = f"there is no machine or switch '{name}'"
+                    yield PathProblem(_path(number, key), message, instead(name, places))
+
+
+_OF_REPLIES = {"dns": "dns", "http": "http", "dhcp": "dhcp", "mtu": "mtu"}
+"""Keys that speak of what a reply says, and the kind of probe that has it."""
+
+
+def _contradictions(expect: Expectations) -> Iterator[PathProblem]:
+    """Yield keys of rules that make no sense together."""
+    for number, rule in enumerate(expect.rules):
+        for key, message, fix in _contradicting(rule):
+            yield PathProblem(_path(number, *([key] if key else [])), message, fix)
+
+
+def _contradicting(rule: Rule) -> Iterator[tuple[str, str, str]]:
+    """Yield keys that make no sense beside the others, why, and what to do."""
+    kinds = {by.partition(":")[0] for by in rule.by}
+    lost = rule.verdict in ("blocked", "refused", "dropped")
+    if rule.seen_as and lost:
+        yield "as", "a blocked pair has no source address to be seen", "remove `as`"
+    if rule.answered_by and lost:
+        yield "answered_by", "nobody answers a blocked pair", "remove it"
+    for key, value in (("because", rule.because), ("at", rule.at), ("comment", rule.comment)):
+        if value and not lost:
+            yield key, f"`{key}` says why a pair is blocked", "add `is: blocked`"
+    for key, kind in _OF_REPLIES.items():
+        if getattr(rule, key) is not None and (kinds != {kind} or lost):
+            yield key, f"`{key}` speaks of a reply by {kind}", f"add `by: {kind}`, or remove it"
+    if kinds & {"dhcp"} and rule.target:
+        yield "to", "dhcp asks everybody on the source's network", "remove `to`"
+    if not rule.target and kinds - {"dhcp", "dns"}:
+        yield "", "a rule needs `to`", "add it; only dhcp and dns go without"
+    bounded = rule.bandwidth or rule.loss
+    if (kinds == {IPERF3}) != bool(bounded):
+        yield "by", "iperf3 measures `bandwidth` or `loss`", "write both, `by` and what it measures"
+    if IPERF3 in kinds and (lost or rule.seen_as or rule.through or rule.not_through):
+        yield "by", "iperf3 measures `bandwidth` and `loss` only", "have a second rule for the rest"
 
 
 def _idle_rules(rules: Expectations, not_idle: Container[str | int]) -> Iterator[PathProblem]:
@@ -364,16 +496,18 @@ def _idle_rules(rules: Expectations, not_idle: Container[str | int]) -> Iterator
 
 
 def _expectation(
-    rules: Expectations,
+    expect: Expectations,
     endpoints: dict[str, Endpoint],
-    over: Family,
+    plane: _Plane,
     source: Endpoint,
     target: Endpoint,
     to: Adapter,
-    decider: int | None,
+    number: int | None,
 ) -> Expectation:
-    rule = None if decider is None else rules.rules[decider]
-    if (rule.verdict if rule else rules.default) != "reachable":
-        return Expectation(source, target, False, to, None, over)
-    seen_as = endpoints[rule.seen_as] if rule and rule.seen_as else source
-    return Expectation(source, target, True, to, seen_as, over)
+    rule = None if number is None else expect.rules[number]
+    verdict = rule.verdict if rule else expect.default or WHATEVER
+    written = rule.seen_as if rule else None
+    seen_as = endpoints[written] if written and written != ANY else None
+    if verdict == "reachable" and not written:
+        seen_as = source
+    return Expectation(source, target, verdict, to, seen_as, plane.over, plane.by, rule, number)

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from netlab.errors import ScenarioError, UsageError
-from netlab.scenario import expectation, model_errors
+from netlab.scenario import expectation, facts, model_errors
 from netlab.scenario.checks import check, check_names
 from netlab.scenario.files import STDIN, find_file
 from netlab.scenario.loaded import LoadedScenario
@@ -139,7 +139,7 @@ def _expectations(topology: Topology, data: Any) -> Iterator[PathProblem]:
         set(scenario.lans),
         set(scenario.segments),
     ):
-        return expectation.problems(topology)
+        return chain(expectation.problems(topology), facts.problems(topology))
     nodes = sorted(vms | {name for _, name in peers}, key=natural)
     routers = [router_of(LAN), *map(router_of, sorted(lans))]
     return expectation.unknown_names(scenario.expect, [*nodes, HOST, *routers, INTERNET])

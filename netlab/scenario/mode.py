@@ -35,6 +35,11 @@ class Product:
 VMWARE = Product("VMware", 0x000C29, 0x005056_C00000, range(0x005056_E00000, 0x005056_FFFFFF + 1))
 WINDOWS = Product("Windows", 0)
 
+DHCP_KEYS = frozenset(
+    ("on", "range", "lease", "max_lease", "domain", "router", "dns", "reservations", "delay")
+)
+"""What a DHCP server's file lets people set (vmnetdhcp.conf, dhcpd.conf of ISC)."""
+
 SHARING_OPENS = ("tcp:53", "udp:53", "udp:67")
 """Ports that Internet Connection Sharing opens in Windows' firewall on the network that it shares: its name
 server (rules "HNS Container Networking - DNS (UDP-In)" and "- ICS DNS (TCP-In)" in lists that people
@@ -63,6 +68,8 @@ class Mode:
     """The way out, in drawings; `{nic}`, `{card}` and `{outside}` are the host's."""
     on_lan: bool = False
     """True: it has no subnet of its own, but the LAN's."""
+    in_host: bool = False
+    """True: it is a bridge inside of the host, which has the host's address."""
     subnet: IPv4Network | None = None
     """The subnet where a scenario names none."""
     private: bool = False
@@ -83,6 +90,8 @@ class Mode:
     """True: the gateway runs DHCP and DNS: the NAT device or, where there is none, the host."""
     opens: tuple[str, ...] = ()
     """Ports that the product opens in the host's firewall, for machines of the network."""
+    zone: str = ""
+    """The zone of firewalld into which the product puts the host's adapter; empty: none of its own."""
     pool: Callable[[IPv4Network], tuple[IPv4Address, IPv4Address]] = pools.dhcp_pool
     """First and last address that DHCP leases."""
     router: AddressPicker | None = None
@@ -99,9 +108,12 @@ class Mode:
     bare: bool = False
     """True: host adapter and DHCP exist only if a scenario asks for them."""
     domain: str = ""
-    """The domain that DHCP hands out, where a scenario cannot set it; empty: none."""
-    lease_seconds: tuple[int, int] = (0, 0)
-    """Default and maximum of a lease, where a scenario cannot set them."""
+    """The domain that DHCP hands out, unless a scenario says otherwise; empty: none."""
+    lease_seconds: tuple[int, int] = (1800, 7200)
+    """Usual time and maximum of a lease, unless a scenario says otherwise; the default is that of every
+    dhcpd.conf that VMware generates."""
+    dhcp_keys: frozenset[str] = frozenset()
+    """What its product lets people set of DHCP, as keys of `dhcp`."""
 
     @property
     def aliases(self) -> tuple[AddressPicker, ...]:
@@ -139,6 +151,8 @@ Mode.NAT = Mode(
     router=pools.nat_device,
     dns=pools.nat_device,
     netbios=pools.nat_device,
+    domain=pools.DOMAIN,
+    dhcp_keys=DHCP_KEYS,
 )
 Mode.HOSTONLY = Mode(
     "hostonly",
@@ -146,6 +160,8 @@ Mode.HOSTONLY = Mode(
     host_adapter=pools.host_adapter,
     dhcp_server=pools.dhcp_server,
     dns=pools.host_adapter,
+    domain=pools.DOMAIN,
+    dhcp_keys=DHCP_KEYS,
 )
 Mode.CUSTOM = Mode(
     "custom",
@@ -154,6 +170,8 @@ Mode.CUSTOM = Mode(
     dhcp_server=pools.dhcp_server,
     dns=pools.host_adapter,
     bare=True,
+    domain=pools.DOMAIN,
+    dhcp_keys=DHCP_KEYS,
 )
 Mode.SEGMENT = Mode("segment", N_("LAN segment"))
 """The mode of no vmnet: LAN segments have a section of their own."""

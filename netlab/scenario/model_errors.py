@@ -39,7 +39,7 @@ _PATTERN_MEANING = {
     FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
     HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
     VM_NIC_NAME: "a VM's adapters are called eth0, eth1, … eth9, in the order of `nics`",
-    HOST_NIC_NAME: "the host's cards are called eth0, eth1, … eth9, and wlan0, … wlan9 (Wi-Fi)",
+    HOST_NIC_NAME: "the host's cards are called eth0, … eth9 or enp3s0, and wlan0, … wlan9 or wlp2s0 (Wi-Fi)",
 }
 
 _KEY = "[key]"

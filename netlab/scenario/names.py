@@ -25,16 +25,27 @@ LONGEST_NAME = 253
 """Letters of a DNS name with its dots (RFC 1035, 2.3.4: 255 bytes on the wire)."""
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
-HOST_NIC_NAME = r"^(eth|wlan|vpn)[0-9]$"
-"""A card of the host's: wired, Wi-Fi, or the end of a VPN."""
 VM_NIC_NAME = r"^eth[0-9]$"
 """An adapter of a VM."""
+HOST_NIC_NAME = (
+    r"^(eth[0-9]|en[a-z]?[0-9][a-z0-9]{0,11}|enx[0-9a-f]{12}"
+    r"|wlan[0-9]|wl[a-z]?[0-9][a-z0-9]{0,11}|wlx[0-9a-f]{12}|vpn[0-9])$"
+)
+"""A card of the host's: wired, Wi-Fi, or the end of a VPN; also as Linux names them by place (enp3s0)."""
+WIRED, WIFI, VPN = "eth", "wlan", "vpn"
+"""Kinds of cards."""
 LAN_NAME = r"^[a-z]([a-z0-9-]{0,13}[a-z0-9])?$"
 """A LAN's name becomes the name of a Linux bridge (15 characters)."""
 HOST_NAME = (
     r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 )
 """A name in a line of /etc/hosts, with a domain or without."""
+
+
+def card_kind(name: str) -> str:
+    """Return the kind of a host's card, by its name: WIRED, WIFI or VPN."""
+    return {"e": WIRED, "w": WIFI}.get(name[0], VPN)
+
 
 EXAMPLES = {
     NODE_NAME: "vm1",

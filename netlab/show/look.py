@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 from netlab.frozen import frozen
-from netlab.kernel.namespaces import netns
 from netlab.kernel.nftables import nft
 from netlab.kernel.nftables.nftrace import TRACE_TABLE
 from netlab.kernel.process import services
@@ -123,16 +122,6 @@ class Look:
     @cached_property
     def listening(self) -> dict[str, tuple[Socket, ...]]:
         return sockets.read_listening(list(self.machines))
-
-    def name_servers(self, namespace: str) -> list[str]:
-        """Return the name servers in the node's /etc/resolv.conf."""
-        file = netns.ETC / namespace / "resolv.conf"
-        lines = (
-            (line.split() for line in file.read_text(errors="replace").splitlines())
-            if file.is_file()
-            else ()
-        )
-        return [words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1]
 
     def services(self) -> Iterator[tuple[str, Service]]:
         """Yield every planned service, after the node on which it runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects.links import Interface
 from netlab.kernel.process import services
 from netlab.kernel.resources.interfaces import FALLBACK_NAMES
@@ -39,7 +40,9 @@ def addresses(look: Look) -> Iterator[ViewRow]:
                 else:
                     continue
                 dns = (
-                    name for name in look.name_servers(namespace) if (":" in name) == (version == 6)
+                    name
+                    for name in netns.name_servers(namespace)
+                    if (":" in name) == (version == 6)
                 )
                 yield ViewRow(
                     (

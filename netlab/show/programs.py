@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.objects import connections
 from netlab.kernel.nftables.nft import PROTOCOLS
 from netlab.kernel.process import services
@@ -41,9 +42,9 @@ def dns(look: Look) -> Iterator[ViewRow]:
         if _is_dns(service):
             served[node] = served.get(node, "") + service.config
     for namespace, node in look.machines.items():
-        asks = [_name_server(look, server) for server in look.name_servers(namespace)]
+        asks = [_name_server(look, server) for server in netns.name_servers(namespace)]
         config = _settings(served.get(node, ""))
-        as_its_machine = look.name_servers(namespace) if node in served else ()
+        as_its_machine = netns.name_servers(namespace) if node in served else ()
         servers = config.get("server", ()) if "no-resolv" in config else as_its_machine
         upstream = [look.named(server) for server in servers]
         records = dict.fromkeys(config.get("host-record", ()))
@@ -108,7 +109,7 @@ def _translations(look: Look) -> Iterator[ViewRow]:
                     _matched(rule, "daddr"),
                     _matched(rule, "dport"),
                     look.named(address) if address else json.dumps(to),
-                    _plain(target.get("port")),
+                    _plain(_ports_of_target(target.get("port"))),
                     text,
                 ),
                 look.about(node, None, look.owner(address) if address else ""),
@@ -148,8 +149,21 @@ def _protocol_name(value: Any) -> Any:
     return value
 
 
+def _ports_of_target(port: Any) -> Any:
+    """Return the ports of a translation; of a map from ports to ports, the range that it leads to."""
+    match port:
+        case {"map": {"data": {"set": [[_, int(first)], *further]}}}:
+            return {"range": [first, further[-1][1]]} if further else first
+    return port
+
+
 def _plain(value: Any) -> Value:
-    return value if value is None or isinstance(value, str | int) else json.dumps(value)
+    match value:
+        case {"range": [first, last]}:
+            return f"{first}-{last}"
+        case None | str() | int():
+            return value
+    return json.dumps(value)
 
 
 def firewall(look: Look) -> Iterator[ViewRow]:

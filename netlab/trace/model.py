@@ -12,6 +12,7 @@ from netlab.diagnosis.journey import Journey
 from netlab.diagnosis.second_look import SecondLook
 from netlab.frozen import frozen
 from netlab.packets.packet import Frame
+from netlab.probes.answers import Answer
 from netlab.probes.base import Ends
 
 
@@ -55,5 +56,7 @@ class Trace:
     history: History = _NOTHING
     names: Mapping[str, str] = field(default_factory=dict)
     """IP or MAC address to the machine that has it."""
+    answer: Answer | None = None
+    """The content of the reply, where the kind of probe has one."""
     second_look: SecondLook | None = None
     """None: the first probe was explained."""

@@ -117,9 +117,12 @@ def _read(
 def _take(sightings: Iterable[Sighting], pursuits: Sequence[Pursuit]) -> bool:
     """Give frames to the probes; return whether something new has to do with one of them."""
     news = False
+    by_key = {pursuit.probe.key: pursuit for pursuit in pursuits}
+    keys_of = {pursuit.probe.keys_of for pursuit in pursuits}
     for sighting in sightings:
         fields = decode(sighting.data, sighting.length)
-        for pursuit in pursuits:
+        keys = [key for keys in keys_of for key in keys(fields, sighting.data) if key in by_key]
+        for pursuit in [by_key[key] for key in keys] or pursuits:
             news |= pursuit.take(sighting, fields)
     for pursuit in pursuits:
         pursuit.forget()

@@ -129,7 +129,7 @@ class Findings:
         request: TraceRequest,
     ) -> SecondLook:
         """Return the evidence of one probe; `name`: what recordings call it."""
-        source, address = request.source, request.ends.to
+        source, address = request.source, "" if request.ends.to_all else request.ends.to
         route = tables.ask(source, RouteLookup(ip_address(address))) if address else None
         packets = _departures(frames)
         return SecondLook(

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from netlab.diagnosis import diagnose, drops
 from netlab.diagnosis.absence import cannot_send
+from netlab.diagnosis.broadcasts import GROUP
 from netlab.diagnosis.decision import Decision, decisions
 from netlab.diagnosis.evidence import LabEvidence
 from netlab.diagnosis.gathering import ProbeEnds, gathered
@@ -59,9 +60,11 @@ def traces(
     requests: Sequence[TraceRequest],
     interruption: Interruption,
     dhcp_complaints: Callable[[str], Mapping[str, str]] = lambda mac: {},
+    told: bool = True,
 ) -> list[Trace]:
     """Send probes, all at the same time, and follow each; those that stay unexplained are sent once more.
 
+    They are of one IP protocol. If `told`, the traces have decisions and history.
     `netmap` has every namespace of the lab that is there; each probe's source is. `dhcp_complaints`
     returns, when the probes are over, the servers whose logs say that they have no address left for a MAC
     address, with their words.
@@ -70,13 +73,13 @@ def traces(
     for request in requests:
         if request.target == request.source:
             netmap = netmap.with_loopback(request.source)
-    with _Look(netmap, requests, interruption, dhcp_complaints) as look:
+    with _Look(netmap, requests, interruption, dhcp_complaints, told) as look:
         look.send()
         look.wait()
         traces = look.traces()
     left = [number for number, trace in enumerate(traces) if trace.diagnosis.unexplained]
     first = [_first_look(traces[number], netmap) for number in left]
-    again = second_looks(netmap, first, interruption, dhcp_complaints)
+    again = second_looks(netmap, first, interruption, dhcp_complaints, told=told)
     for number, second in zip(left, again, strict=True):
         traces[number] = _better(traces[number], second)
     return traces
@@ -281,11 +284,12 @@ def _trace(
     entries = (*start, *(change.entry for change in changes))
     past = [(entry.node, entry.row) for entry in entries]
     unanswered = dict(question for question in pursuit.unanswered() if question in needed)
+    to_all = request.ends.to_all
     ends = ProbeEnds(
         request.source,
         request.target,
-        str(request.ends.to),
-        request.by.partition(":")[0],
+        "" if to_all else str(request.ends.to),
+        GROUP if to_all else request.by.partition(":")[0],
         request.named,
         request.ends.interface,
         first,
@@ -307,25 +311,27 @@ def _trace(
         second_look=look,
     )
     names = tables.names_along(journey)
+    own = [frame for frame in frames if frame.packet]
     return Trace(
         request,
         probe.token.hex(),
-        min((frame.sighting.at for frame in frames if frame.packet), default=pursuit.sent_at),
+        min((frame.sighting.at for frame in own), default=pursuit.sent_at),
         bool(needed),
         journey,
         diagnose.diagnose(evidence),
         _decisions(journey, probe, hits, tables, names) if told else (),
-        tuple(probe.results([frame for frame in frames if frame.packet], names)),
+        tuple(probe.results(own, names)),
         tuple(frames),
         History(start, dated(changes, frames, netmap.nodes) if told else ()),
         names,
+        probe.answer(own, names),
         look,
     )
 
 
 def _first_lookup(probe: Probe) -> RouteLookup | None:
     """Return a probe's first packet, as its source's routing looks at it; None if it goes to everybody."""
-    to = probe.ends.to
+    to = "" if probe.ends.to_all else probe.ends.to
     echo = protocols.ICMPV6 if ":" in to else protocols.ICMP
     number = probe.pattern.protocol
     return probe_lookup(to, echo if number == ECHO_MESSAGES else number, probe.port) if to else None
@@ -417,17 +423,23 @@ def _decisions(
         split = any(
             NodeInterface(step.node, outlet.interface) in uplinks for outlet in step.went_out
         )
-        parts = (step.node,) if split else netmap.parts(step.node)
+        # And what goes to all has each machine for itself.
+        is_alone = split or probe.ends.to_all
+        parts = (step.node,) if is_alone else netmap.parts(step.node)
         rules_met = [text for node in parts for text in rules.get((node, step.packet), ())]
         decision_tables = tables.decision_tables(step, netmap.nodes[probe.ends.source])
         is_switch = step.node in netmap.switches
-        if bridge := netmap.bridges.get(step.node):
-            is_switch = bool(step.came_in and step.went_out)
+        if step.node in netmap.bridges:
+            ends = (*filter(None, (step.came_in,)), *step.went_out)
+            is_switch = bool(step.came_in and step.went_out) and all(
+                netmap.is_port_inside(NodeInterface(step.node, end.interface)) for end in ends
+            )
             if not is_switch:  # Its routes know the bridge, and not what the bridge made of it.
                 step = replace(
                     step,
                     went_out=tuple(
-                        replace(outlet, interface=bridge.interface) for outlet in step.went_out
+                        replace(outlet, interface=netmap.device(step.node, outlet.interface))
+                        for outlet in step.went_out
                     ),
                 )
         by_step.append(tuple(decisions(step, decision_tables, rules_met, is_switch, names)))

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.absence import cannot_send
-from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import Outcome, Verdict
-from netlab.frozen import frozen
 from netlab.kernel.signals import Interruption
-from netlab.messages import N_, Message, join_or
+from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
 from netlab.scenario.expectation import Endpoint, Expectation
-from netlab.scenario.model import Family
-from netlab.scenario.topology import Adapter, Node
-from netlab.verify import rounds
+from netlab.scenario.model import ICMP, Family
+from netlab.scenario.topology import Adapter
+from netlab.verify import demands, rounds
 from netlab.verify.batches import PairProbe
-
-AdapterAddresses = Mapping[NodeInterface, tuple[IPv4Interface | IPv6Interface, ...]]
-"""The addresses of one family that interfaces have now: (node, interface) to addresses."""
+from netlab.verify.demands.probed import Probed
+from netlab.verify.details import NO_DETAILS, Details
+from netlab.verify.inputs import MatrixInput
 
 _IpTexts = Mapping[NodeInterface, tuple[str, ...]]
 """IP addresses as text, without the network: (node, interface) to addresses."""
-
-
-@frozen
-class MatrixInput:
-    """A lab as it is now, as far as a matrix needs it."""
-
-    nodes: Collection[Node]
-    """Every node that may have an address that is seen."""
-    namespaces: Mapping[str, str]
-    """Node to namespace, of every node."""
-    addresses: Mapping[Family, AdapterAddresses]
-    gone: Collection[str] = ()
-    """Nodes whose namespace is gone; the addresses are those that they had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +31,14 @@ class Result:
     expectation: Expectation
     outcome: Outcome
     allowed_sources: tuple[str, ...]
-    """Source addresses with which a reachable target may see the probe."""
+    """Source addresses with which a reachable target may see the probe; none: it does not matter."""
     failure: str | None
     """Why the expectation is not met, None if it is."""
     seen_as: str | None
     """Endpoint whose address the target saw, if it is of this lab."""
     address: str | None = None
     """The target's address that was probed; None if nothing could be sent."""
+    details: Details = NO_DETAILS
 
     @property
     def passed(self) -> bool:
@@ -64,84 +49,102 @@ def measure(
     expectations: Sequence[Expectation],
     inputs: MatrixInput,
     progress: Callable[[int], None],
-    netmap: NetworkMap | None = None,
+    replies_only: bool = False,
     interruption: Interruption | None = None,
 ) -> list[Result]:
-    """Probe every pair at once, one address family after the other; see `rounds.run` for the parameters."""
-    return [
-        result
-        for family in dict.fromkeys(expectation.over for expectation in expectations)
-        for result in _measure(
-            [expectation for expectation in expectations if expectation.over is family],
-            inputs,
-            inputs.addresses[family],
-            progress,
-            netmap,
-            interruption,
-        )
-    ]
+    """Probe every pair, all by one kind of probe at once. With `replies_only`, pings are looked at where they
+    begin and end, and not followed. Raises Interrupted."""
+    measured: dict[int, Result] = {}
+    groups: dict[tuple[Family, bool], list[Expectation]] = {}
+    for expectation in expectations:
+        groups.setdefault((expectation.over, _is_ping(expectation)), []).append(expectation)
+    for (family, are_pings), group in groups.items():
+        addresses = _Addresses(inputs, family)
+        planned = [_planned(expectation, inputs, addresses.ips) for expectation in group]
+        if are_pings:
+            netmap = None if replies_only else inputs.netmap
+            probes = [probe for probe in planned if isinstance(probe, PairProbe)]
+            between = inputs.namespaces.values()
+            outcomes = rounds.run(probes, progress, netmap, interruption, between)
+            ended = [(outcome, NO_DETAILS) for outcome in outcomes]
+        else:
+            called = [
+                (expectation, probe)
+                for expectation, probe in zip(group, planned, strict=True)
+                if isinstance(probe, PairProbe)
+            ]
+            from netlab.verify.kinds import measure_kinds  # Most labs are pinged only.
+
+            ended = measure_kinds(called, inputs, interruption or Interruption(), progress)
+        endings = iter(ended)
+        for expectation, probe in zip(group, planned, strict=True):
+            outcome, details = (
+                next(endings) if isinstance(probe, PairProbe) else (probe, NO_DETAILS)
+            )
+            to = probe.to if isinstance(probe, PairProbe) else None
+            measured[id(expectation)] = addresses.result(expectation, outcome, details, to)
+    return [measured[id(expectation)] for expectation in expectations]
 
 
-def _measure(
-    expectations: Sequence[Expectation],
-    inputs: MatrixInput,
-    addresses: AdapterAddresses,
-    progress: Callable[[int], None],
-    netmap: NetworkMap | None,
-    interruption: Interruption | None,
-) -> Iterator[Result]:
-    ips = {
-        key: tuple(str(interface.ip) for interface in interfaces)
-        for key, interfaces in addresses.items()
-    }
-    owners = {
-        address: adapter.name
-        for node in inputs.nodes
-        for adapter in node.adapters
-        for address in _ips_of(adapter, ips)
-    }
-    planned = [
-        _unsent(expectation.source.node.name)
-        if expectation.source.node.name in inputs.gone
-        else _probe(expectation, ips, inputs.namespaces)
-        for expectation in expectations
-    ]
-    probes = [probe for probe in planned if isinstance(probe, PairProbe)]
-    outcomes = iter(rounds.run(probes, progress, netmap, interruption, inputs.namespaces.values()))
-    for expectation, probe in zip(expectations, planned, strict=True):
-        outcome = next(outcomes) if isinstance(probe, PairProbe) else probe
+def with_cause(result: Result) -> Result:
+    """Return a result that is as expected only if its rule says why the pair is blocked."""
+    expectation, outcome = result.expectation, result.outcome
+    says_why = expectation.rule and expectation.rule.because
+    if result.failure or says_why or outcome.verdict not in (Verdict.DROPPED, Verdict.REFUSED):
+        return result
+    failure = Message(
+        "blocked, and no rule says why (`because: {cause}`): {why}",
+        cause=outcome.cause or "unknown",
+        why=outcome.why,
+    )
+    return replace(result, failure=failure)
+
+
+def _is_ping(expectation: Expectation) -> bool:
+    """Return whether pings that are looked at together tell what is expected."""
+    rule = expectation.rule
+    is_followed = rule and (rule.through or rule.not_through or rule.answered_by)
+    return expectation.by == ICMP and not is_followed
+
+
+class _Addresses:
+    """The addresses of one family, and whose they are."""
+
+    def __init__(self, inputs: MatrixInput, family: Family) -> None:
+        self.ips: _IpTexts = {
+            key: tuple(str(interface.ip) for interface in interfaces)
+            for key, interfaces in inputs.addresses[family].items()
+        }
+        self._owners = {
+            address: adapter.name
+            for node in inputs.nodes
+            for adapter in node.adapters
+            for address in _ips_of(adapter, self.ips)
+        }
+
+    def result(
+        self, expectation: Expectation, outcome: Outcome, details: Details, to: str | None
+    ) -> Result:
+        """Return a cell of the matrix."""
         allowed = tuple(
             address
-            for adapter in (expectation.seen_adapters() if expectation.reachable else ())
-            for address in _ips_of(adapter, ips)
+            for adapter in expectation.seen_adapters()
+            for address in _ips_of(adapter, self.ips)
         )
-        failure = compare(expectation.reachable, allowed, outcome)
-        seen_as = owners.get(outcome.seen_as or "")
-        address = probe.to if isinstance(probe, PairProbe) else None
-        yield Result(expectation, outcome, allowed, failure, seen_as, address)
+        failure = demands.unmet(expectation, Probed(outcome, allowed, details))
+        seen_as = self._owners.get(outcome.seen_as or "")
+        return Result(expectation, outcome, allowed, failure, seen_as, to or None, details)
 
 
-def compare(reachable: bool, allowed_sources: Sequence[str], outcome: Outcome) -> str | None:
-    """Return why an expectation is not met, None if it is. Verdict `unknown` meets none."""
-    if outcome.verdict is Verdict.UNKNOWN:
-        return Message("not known: {why}", why=outcome.why)
-    if reachable:
-        if outcome.verdict is Verdict.DROPPED:
-            return Message("expected reachable, but dropped: {why}", why=outcome.why)
-        if outcome.verdict is Verdict.REFUSED:
-            return Message("expected reachable, but refused: {why}", why=outcome.why)
-        if outcome.seen_as not in allowed_sources:
-            return Message(
-                "expected to be seen as {allowed}, not {seen}",
-                allowed=join_or(allowed_sources),
-                seen=outcome.seen_as,
-            )
-        return None
-    if outcome.verdict is Verdict.ANSWERED or outcome.arrived:
-        return Message("expected blocked, but {why}", why=outcome.why)
-    if not outcome.source_sends:
-        return Message("expected blocked, but the source sends nothing: {why}", why=outcome.why)
-    return None
+def _planned(expectation: Expectation, inputs: MatrixInput, ips: _IpTexts) -> PairProbe | Outcome:
+    """Return the probe of a pair, or the outcome where none can be sent."""
+    source = expectation.source.node.name
+    if source in inputs.gone:
+        return _unsent(source)
+    if expectation.to_everybody:
+        namespace = inputs.namespaces[source]
+        return PairProbe(namespace, namespace, "")
+    return _probe(expectation, ips, inputs.namespaces)
 
 
 def _probe(

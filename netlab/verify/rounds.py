@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.journey import NetworkMap
 from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
-from netlab.kernel.host.neighbours import impatient, room
+from netlab.kernel.host.neighbours import impatient
 from netlab.kernel.host.overload import OverloadMonitor
 from netlab.kernel.namespaces import netns
-from netlab.kernel.netlink.objects import neighbours
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.signals import Interruption
 from netlab.messages import Message
 from netlab.packets import icmp
 from netlab.packets.icmp_socket import IcmpSocket, sockaddr
 from netlab.packets.packet import Part
-from netlab.verify.batches import PairProbe, batches, needed, pairs
+from netlab.verify.batches import PairProbe
 from netlab.verify.io import EchoSockets
 from netlab.verify.results import PairResult, with_diagnosis
+from netlab.verify.room import NeighbourRoom
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -49,12 +49,6 @@ _LONGEST_SECONDS, _TIMES_SENDING = 10.0, 4
 
 _RETRY_SLOWNESS = 5.0
 """Factor of all times of the second try, where the first has given no verdict."""
-
-_ROUTERS = 64
-"""Neighbours that routers and NAT devices need in addition."""
-
-_LEAST_ROOM = 64
-"""Neighbours to be learnt at once, however full the machine's table is: some of it will be swept."""
 
 _SOURCE_FAULTS = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
 """Causes that say nothing about the pair at a source from which no other probe has left either."""
@@ -125,18 +119,8 @@ def _round(
         analyzer = _open_analyzer(netmap, is_ipv6, slowness, stack) if netmap else None
         sockets = stack.enter_context(EchoSockets(ends, is_ipv6, analyzer, interruption))
 
-        def forget(crowded_namespaces: Iterable[str]) -> None:
-            for namespace in crowded_namespaces:
-                neighbours.forget(pool.netlink(namespace))
-
-        ordered = pairs(probes, _free())
-        crowded = needed(ordered) > _free()
-        if crowded:
-            forget(namespaces)
-            stack.callback(
-                forget, namespaces
-            )  # The machine's own neighbours are in the same table.
-        for forward, reverse in batches(ordered, _free(), sockets.most_at_once()):
+        room = stack.enter_context(NeighbourRoom(probes, namespaces, pool))
+        for forward, reverse in room.batches(sockets.most_at_once()):
             chosen = forward + reverse
             batch_probes = [probes[n] for n in chosen]
             batch = _Batch(batch_probes, len(forward), request, sockets, identifier, slowness)
@@ -144,9 +128,6 @@ def _round(
             evidence |= zip(chosen, batch.measure(), strict=True)
             if analyzer:
                 batch.keep_unanswered(analyzer, chosen)
-            if crowded:
-                direct = all(probe.direct for probe in batch_probes)
-                forget(batch.ends if direct else namespaces)
             progress(len(chosen))
         losses = analyzer.losses() if analyzer else {}
     sending = {probe.source for n, probe in enumerate(probes) if evidence[n].left}
@@ -158,11 +139,6 @@ def _round(
         )
         for n, probe in enumerate(probes)
     ]
-
-
-def _free() -> int:
-    """Return how many neighbours the probes' ends may learn now."""
-    return max(room() - _ROUTERS, _LEAST_ROOM)
 
 
 def _open_analyzer(

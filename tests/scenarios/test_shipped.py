@@ -12,7 +12,16 @@ import pytest
 from netlab import lab
 from netlab.diagnosis.verdict import Verdict
 from netlab.plan.plan import Plan
-from netlab.plan.resources import Address, Cable, Resource, Route, Ruleset, Service, Sysctl
+from netlab.plan.resources import (
+    Address,
+    Cable,
+    DhcpClient,
+    Resource,
+    Route,
+    Ruleset,
+    Service,
+    Sysctl,
+)
 from netlab.scenario.files import shipped
 from netlab.scenario.model import Family
 from tests.machine import inside, netlab
@@ -113,6 +122,17 @@ def without_route(node: str, destination: str) -> Edit:
     def edit(resource: Resource) -> Resource | None:
         routes = isinstance(resource, Route) and str(resource.destination) == destination
         return None if routes and noun_is_on(resource, node) else resource
+
+    return edit
+
+
+def with_default_route(node: str, metric: int) -> Edit:
+    """Let DHCP clients of a node take a default route of this metric."""
+
+    def edit(resource: Resource) -> Resource:
+        if isinstance(resource, DhcpClient) and noun_is_on(resource, node):
+            return replace(resource, metric=metric)
+        return resource
 
     return edit
 
@@ -226,6 +246,54 @@ MUTANTS = [
         {f"vm2>{to}" for to in ("printer", "office-router")},
     ),
     Mutant(
+        "vpn-full-tunnel",
+        "the VPN leaves vmnet8 to the host",
+        without_route("host", "10.0.0.0/24"),
+        {"host>vm1"},
+    ),
+    Mutant(
+        "docker-forward",
+        "DOCKER-USER accepts nothing",
+        without_rule("host", 'ifname "virbr1" accept'),
+        {f"mended1>{to}" for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "docker-forward",
+        "Docker's chain FORWARD accepts",
+        with_text("host", "jump DOCKER-USER", "accept"),
+        {f"broken1>{to}" for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "default-route",
+        "the NAT adapter's default route is taken",
+        with_default_route("box1", 0),
+        {f"{node}>box1" for node in ("colleague", "office-router")}
+        | {f"box1>{node}" for node in ("colleague", "office-router")},
+    ),
+    Mutant(
+        "forwarding-between-switches",
+        "the host does not forward between the two",
+        without_rule("host", 'oifname { "default-switch", "wsl" } accept'),
+        {"ubuntu>win10", "win10>ubuntu"},
+    ),
+    Mutant(
+        "path-mtu",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {
+            f"{vm}>{to}"
+            for vm in ("vm1", "vm2")
+            for to in ("server", "company-router", "router", "internet")
+        },
+    ),
+    Mutant(
+        "bridge-to-wifi",
+        "frames from the air keep the host's MAC address",
+        without_rule("vmnet0", "ether daddr set ip daddr map"),
+        {f"vm1>{to}" for to in ("phone", "guests-router", "router", "internet")}
+        | {f"{node}>vm1" for node in ("phone", "guests-router")},
+    ),
+    Mutant(
         "wifi",
         "frames from the air keep the host's MAC address",
         without_rule("vmnet0", "ether daddr set ip daddr map"),
@@ -311,6 +379,27 @@ MUTANTS = [
         {f"{nat}>{to}" for nat in ("nat1", "nat2") for to in ("pc", "router", "internet")},
     ),
     Mutant(
+        "host-bridge",
+        "vm1 is plugged into the network behind the host, and not into its bridge",
+        plugged_into("virbr0", "host-bridge", "vm1"),
+        {f"vm1>{to}" for to in ("vm2", "pc", "router", "inner")}
+        | {f"{node}>vm1" for node in ("vm2", "host", "pc", "router", "inner")},
+    ),
+    Mutant(
+        "macvtap",
+        "the host hears its VMs, as over a bridge",
+        without_rule("macvtap0", "do not hear each other"),
+        {f"{vm}>{to}" for vm in ("lone1", "lone2", "both") for to in ("host", "host@lan")}
+        | {f"host>{vm}" for vm in ("lone1", "lone2", "both", "both@macvtap0")},
+    ),
+    Mutant(
+        "mac-spoofing",
+        "the switch minds nobody's MAC addresses",
+        without_rule("vmnet0", "not permitted to send with another MAC address"),
+        {f"nested1>{to}" for to in ("nested2", "open", "host", "router", "internet")}
+        | {f"{node}>nested1" for node in ("nested2", "open", "host", "router")},
+    ),
+    Mutant(
         "hyperv-beside-vmware",
         "DHCP hands out no gateway, as on VMware's host-only network",
         with_text("host", "option:router,172.20.16.1\n", "option:router\n"),
@@ -392,6 +481,30 @@ MUTANTS = [
         "the mask is the network's",
         with_address("wide", "203.0.112.71/23", "203.0.112.71/24"),
         {"wide>internet"},
+    ),
+    Mutant(
+        "two-dhcp-servers",
+        "stray is later than VMware's server, so vm1 gets out",
+        with_text("stray", "no-ping", "no-ping\ndhcp-reply-delay=2"),
+        {"vm1>router", "vm1>internet"},
+    ),
+    Mutant(
+        "dhcp-router",
+        "the host-only network's server tells no gateway, as without the key",
+        with_text("vmnet1-dhcp", "option:router,192.168.137.1", "option:router"),
+        {f"shared>{to}" for to in ("host@lan", "router", "bridged", "internet")},
+    ),
+    Mutant(
+        "dhcp-router",
+        "libvirt's server tells the host as gateway, as without the key",
+        with_text("host", "option:router\n", "option:router,192.168.122.1\n"),
+        {f"local>{to}" for to in ("host@lan", "router", "bridged", "internet")},
+    ),
+    Mutant(
+        "hyperv-nat",
+        "the host does not masquerade",
+        without_rule("host", "masquerade"),
+        {"static>router", "static>internet"},
     ),
     Mutant(
         "slow-link",
@@ -528,13 +641,37 @@ MUTANTS = [
         without_rule("router", "masquerade"),
         {f"{node}>internet" for node in ("vm1", "pc", "host")},
     ),
+    Mutant(
+        "vagrant-forward",
+        "the VM's engine does not masquerade",
+        without_rule("vboxnat-box-nat", "masquerade"),
+        {f"box>{to}" for to in ("host", "host@lan", "pc", "router", "internet")},
+    ),
+    Mutant(
+        "double-nat",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {f"internet>{to}" for to in ("host", "host@lan", "pc")},
+    ),
+    Mutant(
+        "gateway-at-1",
+        "DHCP hands out .2 as gateway, as Fusion did before",
+        with_text("vmnet8-dhcp", "option:router,192.168.99.1", "option:router,192.168.99.2"),
+        {f"vm1>{to}" for to in ("host@lan", "pc", "router", "internet")},
+    ),
+    Mutant(
+        "symmetric-nat",
+        "the home router lets the Internet in",
+        with_text("router", "policy drop", "policy accept"),
+        {f"internet>{to}" for to in ("player1", "player2", "player4", "host")},
+    ),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("scenario", sorted(shipped()))
 def test_a_shipped_scenario_is_as_it_says(scenario):
     with lab.running(lab.prepare(lab.load(scenario))) as running:
-        results = lab.verify(running)
+        results = [*lab.facts(running), *lab.verify(running)]
         assert [f"{r.failure}" for r in results if not r.passed] == []
         assert not lab.status(running).drift
 
@@ -553,21 +690,42 @@ def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
 
 
 SHUT = "the host's firewall does not let tcp 8080 in"
+HOST, LOOPBACK, PUBLIC = "192.168.1.100", "127.0.0.1", "203.0.113.1"
+EACH = "fib daddr type local tcp dport"
 CALLS = [
-    ("8080 is shut", None, "tcp:8080", False),
-    ("8443 is let in", None, "tcp:8443", True),
-    ("nobody shuts 8080", without_rule("host", SHUT), "tcp:8080", True),
-    ("8443 is shut too", with_text("host", "tcp dport 8080 drop", "drop"), "tcp:8443", False),
-]
+    ("8080 is shut", "forward-firewall", None, f"pc {HOST} tcp:8080", False),
+    ("8443 is let in", "forward-firewall", None, f"pc {HOST} tcp:8443", True),
+    ("nobody shuts 8080", "forward-firewall", without_rule("host", SHUT),
+     f"pc {HOST} tcp:8080", True),
+    ("8443 is shut too", "forward-firewall", with_text("host", "tcp dport 8080 drop", "drop"),
+     f"pc {HOST} tcp:8443", False),
+    ("the host calls itself", "vagrant-forward", None, f"host {LOOPBACK} tcp:8080", True),
+    ("the LAN calls it", "vagrant-forward", None, f"pc {HOST} tcp:8080", False),
+    ("the host calls another", "vagrant-forward", None, f"host {LOOPBACK} tcp:8081", True),
+    ("the LAN calls another", "vagrant-forward", None, f"pc {HOST} tcp:8081", True),
+    ("8080 leads on at each address", "vagrant-forward",
+     with_text("host", f"{EACH} 8081", f"{EACH} {{ 8080, 8081 }}"), f"pc {HOST} tcp:8080", True),
+    ("8080 leads nowhere", "vagrant-forward", without_rule("host", "ip daddr 127.0.0.1 tcp"),
+     f"host {LOOPBACK} tcp:8080", False),
+    ("past two NATs", "double-nat", None, f"internet {PUBLIC} tcp:8080", True),
+    ("from inside", "double-nat", None, f"pc {PUBLIC} tcp:8080", True),
+    ("the router does not forward", "double-nat", without_rule("router", "dnat to"),
+     f"internet {PUBLIC} tcp:8080", False),
+    ("the host does not forward", "double-nat", without_rule("host", "dnat to"),
+     f"internet {PUBLIC} tcp:8080", False),
+    ("from outside", "symmetric-nat", None, f"player3 {PUBLIC} udp:5000", True),
+    ("from inside", "symmetric-nat", None, f"player1 {PUBLIC} udp:5000", False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("edit", "by", "reached"), [c[1:] for c in CALLS], ids=[c[0] for c in CALLS]
+    ("name", "edit", "call", "reached"),
+    [c[1:] for c in CALLS],
+    ids=[f"{c[1]}: {c[0]}" for c in CALLS],
 )
-def test_who_calls_a_forwarded_port_past_the_host_s_firewall(edit, by, reached):
-    name = "forward-firewall"
+def test_who_calls_a_forwarded_port(name, edit, call, reached):
     with lab.running(mutated(name, edit) if edit else lab.prepare(lab.load(name))) as running:
-        found = lab.trace(running, "pc", "192.168.1.100", by).diagnosis
+        found = lab.trace(running, *call.split()).diagnosis
     assert (found.verdict is Verdict.ANSWERED) is reached, found
 
 

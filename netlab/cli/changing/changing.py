@@ -27,7 +27,7 @@ def carry_out(output: Output, running: lab.Lab, source: LoadedScenario, dry_run:
     target, difference = lab.change(running, source)
     if dry_run:
         lab.refuse_busy_ports(running, target)
-    elif difference:
+    elif difference or source.text != running.source.text:  # Also if only what is expected differs.
         with output.changing(target, difference) as progress:
             lab.apply_change(running, target, difference, progress, unleased.append)
     output.warn(unleased)

@@ -19,6 +19,7 @@ from netlab.messages import N_, translator
 if TYPE_CHECKING:
     from netlab.report.verify.junit import Suite
     from netlab.scenario.expectation import Expectation
+    from netlab.verify.facts.checked import FactResult
     from netlab.verify.matrix import Result
 
 _NOT_AS_EXPECTED = 1
@@ -33,26 +34,35 @@ class Measured:
     seconds: float = 0.0
     error: NetlabError | None = None
     unleased: tuple[lab.Unleased, ...] = ()
+    facts: tuple[FactResult, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """True if a pair is not as expected."""
-        return any(not result.passed for result in self.results)
+        """True if a pair or a fact is not as expected."""
+        pairs_fail = any(not result.passed for result in self.results)
+        return pairs_fail or any(not result.passed for result in self.facts)
 
     def suite(self) -> Suite:
-        """Return its test suite, a case per pair."""
+        """Return its test suite, a case per pair and per fact of a machine."""
         message = str(self.error) if self.error else None
-        return report.junit.Suite(self.running.name, self.results, self.seconds, message)
+        name = self.running.name
+        return report.junit.Suite(name, self.results, self.seconds, message, self.facts)
 
 
 def measure(
-    output: Output, running: lab.Lab, pairs: Sequence[Expectation], replies_only: bool = False
+    output: Output,
+    running: lab.Lab,
+    pairs: Sequence[Expectation],
+    replies_only: bool = False,
+    strict: bool = False,
 ) -> Measured:
-    """Verify a lab under a progress bar."""
+    """Verify a lab under a progress bar; of some of its pairs only, without its facts."""
     started = time.monotonic()
+    # Before its packets teach machines anything.
+    facts = tuple(lab.facts(running)) if len(pairs) == len(running.expectations) else ()
     with output.measuring(running, len(pairs)) as progress:
-        results = tuple(lab.verify(running, progress, replies_only, pairs))
-    return Measured(running, results, time.monotonic() - started)
+        results = tuple(lab.verify(running, progress, replies_only, pairs, strict))
+    return Measured(running, results, time.monotonic() - started, facts=facts)
 
 
 def report_measured(
@@ -87,7 +97,9 @@ def _report(output: Output, measured: Measured, language: str) -> dict[str, Any]
         title = measured.running.source.scenario.title
         show(Text(heading.format(lab=name, title=title) + "\n"))
         show(report.matrix.Matrix(measured.results, language))
-    return report.data.matrix(measured.running, measured.results, measured.unleased)
+        if measured.facts:
+            show(report.facts.MeasuredFacts(measured.facts, language))
+    return report.data.matrix(measured.running, measured.results, measured.unleased, measured.facts)
 
 
 def _write_junit(measured: Sequence[Measured], file: str) -> None:

@@ -147,8 +147,8 @@ def trace(
 ) -> int:
     """Send one packet, and say where it went, or where and why it was dropped.
 
-    SRC is a node, DST a node, an adapter of one (host@lan) or an IP address. Exit code 1
-    if no reply came back.
+    SRC is a node, DST a node, an adapter of one (host@lan) or an IP address, also a group's
+    or a subnet's. Exit code 1 if no reply came back, or nobody heard what is for all.
     """
     compared = {
         "--compare": other_target,
@@ -214,8 +214,8 @@ def _journey(traced: Trace, reply: bool, language: str, to_stderr: bool) -> Rend
 
 
 def _code(*traces: Trace) -> int:
-    answered = all(traced.diagnosis.verdict is Verdict.ANSWERED for traced in traces)
-    return 0 if answered else _NO_ANSWER
+    good = (Verdict.ANSWERED, Verdict.HEARD)
+    return 0 if all(traced.diagnosis.verdict in good for traced in traces) else _NO_ANSWER
 
 
 def _refuse_two(views: Mapping[str, bool], additions: Mapping[str, bool]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from netlab import lab
+from netlab import lab, report
 from netlab.cli.arguments import (
     LabName,
     MatrixEnd,
+    MatrixKind,
     examples,
     json_option,
     junit_option,
@@ -16,7 +17,7 @@ from netlab.cli.arguments import (
     pass_output,
     same_lab,
 )
-from netlab.cli.output import Output
+from netlab.cli.output import Output, say
 from netlab.cli.packets.measured import measure, report_measured
 
 
@@ -25,6 +26,8 @@ from netlab.cli.packets.measured import measure, report_measured
         "sudo netlab verify",
         "sudo netlab verify nat --junit nat.xml",
         "sudo netlab verify --from 'vm*' --to internet --to router",
+        "sudo netlab verify --by tcp --strict",
+        "sudo netlab verify --learn",
     )
 )
 @click.argument("name", required=False, type=LabName(), metavar="[LAB]")
@@ -46,6 +49,24 @@ from netlab.cli.packets.measured import measure, report_measured
     help="Only pairs to it. Can be repeated.",
 )
 @click.option(
+    "--by",
+    "kinds",
+    multiple=True,
+    type=MatrixKind(),
+    metavar="KIND",
+    help="Only by it, of the kinds of probes in the scenario's rules: icmp, tcp, tcp:80. Can be repeated.",
+)
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="A blocked pair is as expected only if a rule says why: `because: firewall`.",
+)
+@click.option(
+    "--learn",
+    is_flag=True,
+    help="Print the rules that would say what is, to be read and pasted into a scenario.",
+)
+@click.option(
     "--replies-only",
     is_flag=True,
     help="Look at the ends of each way only: faster, and says not where and why a packet was dropped.",
@@ -60,6 +81,9 @@ def verify(
     lab_name: str | None,
     sources: tuple[str, ...],
     targets: tuple[str, ...],
+    kinds: tuple[str, ...],
+    strict: bool,
+    learn: bool,
     replies_only: bool,
     junit: str | None,
     language: str,
@@ -68,9 +92,17 @@ def verify(
 
     Probes are sent between all endpoints at the same time, and followed through every machine
     and switch. Reached means that an ICMP echo request (a ping) arrived and was answered; for a
-    port, see `netlab trace --by tcp:80`. Exit code 1 if a pair is not as expected, or not known;
-    3 if there is no such lab.
+    port, a name, an address by DHCP, give the scenario a rule with `by`. The scenario's facts
+    (leases, routes, names) are measured before, unless some pairs are chosen. Exit code 1 if a pair
+    or a fact is not as expected, or not known; 3 if there is no such lab.
     """
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
-    pairs = lab.pairs(running, sources, targets)
-    report_measured(output, [measure(output, running, pairs, replies_only)], junit, language)
+    pairs = lab.pairs(running, sources, targets, kinds)
+    measured = measure(output, running, pairs, replies_only, strict)
+    if learn:
+        if output.json:
+            output.document(report.learnt.rules(measured.results))
+        else:
+            say(report.learnt.text(measured.results))
+        return
+    report_measured(output, [measured], junit, language)

@@ -202,6 +202,19 @@ def can_have_etc(name: str) -> bool:
     return name == "resolv.conf" or os.access(f"/etc/{name}", os.F_OK)
 
 
+def etc_lines(name: str, file: str) -> list[list[str]]:
+    """Return the words of each line of a file in a node's /etc, without comments; none without a file."""
+    path = ETC / name / file
+    text = path.read_text(errors="replace") if path.is_file() else ""
+    return [words for line in text.splitlines() if (words := line.partition("#")[0].split())]
+
+
+def name_servers(name: str) -> list[str]:
+    """Return the name servers in a node's /etc/resolv.conf, in the order in which they are asked."""
+    lines = etc_lines(name, "resolv.conf")
+    return [words[1] for words in lines if words[0] == "nameserver" and len(words) > 1]
+
+
 def link_etc(name: str, folder: str) -> None:
     """Let programs in the namespace see the files of `folder` in /etc.
 

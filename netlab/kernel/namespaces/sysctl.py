@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from netlab.errors import Missing
 from netlab.kernel import syscalls
 from netlab.plan.resources import Sysctl
 
+_BRIDGE_NETFILTER = "net.bridge."
+"""Beginning of the settings of br_netfilter, which few kernels have without the module."""
 _NAMESPACES = 30
 """The most namespaces that one /proc serves."""
 
@@ -48,12 +51,20 @@ class Settings:
         return values
 
     def write(self, setting: Sysctl) -> None:
-        """Write a setting; an optional one only where the kernel has it. The thread is in its namespace."""
+        """Write a setting; an optional one only where the kernel has it. The thread is in its namespace.
+
+        Raises Missing for one of a module that is not loaded, OSError.
+        """
         try:
             file = self._open(setting.namespace, setting.key, os.O_WRONLY | os.O_TRUNC)
         except FileNotFoundError:
             if setting.optional:
                 return
+            if setting.key.startswith(_BRIDGE_NETFILTER):
+                what = "the kernel has no br_netfilter, by which a bridge's frames meet its rules"
+                raise Missing(
+                    what, "sudo modprobe br_netfilter, or leave `br_netfilter` out"
+                ) from None
             raise
         try:
             os.write(file, setting.value.encode())

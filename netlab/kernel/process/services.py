@@ -25,7 +25,6 @@ from netlab.kernel import files
 from netlab.kernel.installed import remedy
 from netlab.kernel.namespaces import enter, netns
 from netlab.kernel.rundir import RunDirectory
-from netlab.plan.names import metric
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import DhcpClient, Lease, Listening, Service
 
@@ -66,6 +65,8 @@ def start_client(run: RunDirectory, client: DhcpClient) -> None:
         files.remove(resolv)
         files.write(resolv, "")
     argv = ["busybox", "udhcpc", "-f", "-i", client.interface, "-x", f"hostname:{client.host_name}"]
+    if client.client_id:
+        argv += ["-C", "-x", f"0x3d:{client.client_id.replace(':', '')}"]
     # Three questions, one a second, and again after a second, for ever.
     argv += ["-s", str(_CLIENT_SCRIPT), "-t", "3", "-T", "1", "-A", "1"]
     _forget_lease(run, client)  # A client before this one may have left it.
@@ -77,7 +78,7 @@ def _client_variables(run: RunDirectory, client: DhcpClient) -> dict[str, str]:
     return {
         "NETLAB_LEASE": str(run.lease(client.namespace, client.interface)),
         "NETLAB_RESOLV": f"{run.etc(client.namespace)}/resolv.conf",
-        "NETLAB_METRIC": str(metric(client.interface)),
+        "NETLAB_METRIC": "" if client.metric is None else str(client.metric),
         "NETLAB_DNS": " ".join(map(str, client.name_servers)),
     }
 

@@ -54,9 +54,9 @@ class SysctlDriver(Driver[Sysctl]):
         return None if value is None else replace(resource, value=value)
 
     def delete(self, resource: Sysctl, context: Context) -> None:
-        if resource.value == "1":
+        if resource.value != resource.usual:
             # Back to what a new namespace has, where a plan's switches are off.
-            context.pool.set(replace(resource, value="0", optional=True))
+            context.pool.set(replace(resource, value=resource.usual, optional=True))
 
     def settings(self, resource: Sysctl) -> Iterable[Sysctl]:
         return (resource,)

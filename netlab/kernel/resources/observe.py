@@ -134,4 +134,4 @@ def _ipv4_routes(snapshot: Snapshot, namespace: str) -> Iterator[Route]:
     for route in snapshot.routes:
         gateway = route.gateway if route.main else None
         if gateway and gateway.version == 4 and route.protocol != "unspec":
-            yield Route(namespace, route.destination, gateway, route.metric)
+            yield Route(namespace, route.destination, gateway, route.metric, route.mtu)

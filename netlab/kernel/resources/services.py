@@ -14,7 +14,6 @@ from netlab.kernel.resources.base import FACT_SECONDS, Context, Driver, LabState
 from netlab.kernel.resources.namespaces import etc_text
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.wait import wait_until
-from netlab.plan.names import metric
 from netlab.plan.resources import (
     DEFAULT_ROUTE,
     Address,
@@ -102,7 +101,7 @@ class DhcpClientDriver(Driver[DhcpClient]):
         if lease:
             interface = IPv4Interface(lease["address"])
             yield Address(resource.namespace, resource.interface, interface)
-        if lease.get("router"):
+        if lease.get("metric"):
             yield _default_route(resource, lease)
 
 
@@ -126,13 +125,13 @@ class LeaseDriver(Driver[Lease]):
             address.interface == resource.interface and str(address.address) == lease.get("address")
             for address in state.addresses
         )
-        routed = not lease.get("router") or _default_route(resource, lease) in state.routes
+        routed = not lease.get("metric") or _default_route(resource, lease) in state.routes
         name_servers = files.read(str(lab.run.leased_resolv(resource.namespace)))
         written = etc_text(lab.run, resource.namespace, "resolv.conf") == name_servers
         return resource if addressed and routed and written else None
 
 
 def _default_route(resource: Lease | DhcpClient, lease: dict[str, str]) -> Route:
-    """The default route as the client's script sets it."""
+    """The default route as the client's script has set it."""
     gateway = IPv4Address(lease["router"])
-    return Route(resource.namespace, DEFAULT_ROUTE, gateway, metric(resource.interface))
+    return Route(resource.namespace, DEFAULT_ROUTE, gateway, int(lease["metric"]))

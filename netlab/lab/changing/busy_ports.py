@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from ipaddress import IPv4Address
+
 from netlab import lab as verbs
 from netlab.kernel.process.services import process
+from netlab.kernel.rows import Socket
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.state.sockets import read_listening
 from netlab.lab.labs import Lab, busy_port
 from netlab.plan import host_ports
+from netlab.plan.host_ports import HostPorts
 from netlab.plan.names import namespace
 from netlab.plan.resources import Service
 from netlab.scenario.topology import HOST
@@ -30,6 +35,16 @@ def refuse_busy_ports(lab: Lab, target: Lab) -> None:
     }
     for listener in read_listening([host])[host]:
         is_service = listener.pid is not None and listener.pid in services
-        if (listener.protocol, listener.port) in new and not is_service:
+        if _wants(new, listener) and not is_service:
             program = listener.program if listener.pid else "another program"
             raise busy_port(listener.protocol, listener.port, program)
+
+
+def _wants(forwarded: Iterable[HostPorts], listener: Socket) -> bool:
+    """Return whether a program waits on a port, at an address, that is to lead to a VM."""
+    address = listener.address
+    place = address if isinstance(address, IPv4Address) and not address.is_unspecified else None
+    return any(
+        protocol == listener.protocol and ports.has(listener.port, place)
+        for protocol, ports in forwarded
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netlab.errors import Problem, ScenarioError, UsageError
 from netlab.scenario.loader import edited
+from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.scenario.text import edit
 from netlab.scenario.topology import Role
 from netlab.suggest import instead
@@ -92,37 +93,69 @@ def clients(lab: Lab, target: str) -> list[Adapter]:
 
 
 def add_forward(
-    lab: Lab, protocol: str, port: int, target: str, network: str | None = None
+    lab: Lab, protocol: str, port: int | str, target: str, network: str | None = None
 ) -> LoadedScenario:
-    """Return the lab's scenario with another port of the host that leads to a VM, checked.
+    """Return the lab's scenario with another port that leads to a machine, checked: the host's or, if
+    `network` is a LAN, its router's.
 
-    `target` is a VM or an address, and a port: `vm1:80`. Raises UsageError if it is not clear which
-    NAT network is meant; ScenarioError.
+    `port` may be several (`8000-8010`), and at an address (`127.0.0.1:2222`). `target` is a machine or an
+    address, and a port: `vm1:80`. Raises UsageError if it is not clear which network is meant; ScenarioError.
     """
-    vmnet = network or _nat_network(lab, target.partition(":")[0])
-    return _edited(lab, edit.add_forward(lab.source.data, vmnet, protocol, port, target))
+    owner = network or _forwarding_network(lab, target.partition(":")[0])
+    ports = _ports(port)
+    return _edited(lab, edit.add_forward(lab.source.data, owner, protocol, ports, target))
 
 
-def remove_forward(lab: Lab, protocol: str, port: int) -> LoadedScenario:
-    """Return the lab's scenario without a port that leads to a VM, checked. Raises UsageError."""
-    return _edited(lab, edit.remove_forward(lab.source.data, protocol, port))
+def remove_forward(
+    lab: Lab, protocol: str, port: int | str, network: str | None = None
+) -> LoadedScenario:
+    """Return the lab's scenario without a port that leads to a machine, checked: the host's or, if it has no
+    such port, a router's.
+
+    Raises UsageError.
+    """
+    ports = _ports(port)
+    return _edited(lab, edit.remove_forward(lab.source.data, protocol, ports, network))
 
 
-def _nat_network(lab: Lab, vm: str) -> str:
-    """Name the NAT network that a VM (or an address) is on, or the only one."""
+def _ports(text: int | str) -> ForwardedPorts:
+    try:
+        return forwarded_ports(str(text))
+    except ValueError as error:
+        raise UsageError(f"'{text}' is no port: it {error}", "write 8080 or 5353/udp") from error
+
+
+def _forwarding_network(lab: Lab, machine: str) -> str:
+    """Name the NAT network that a VM (or an address) is on, the LAN that a machine is on, or the only one."""
     scenario = lab.source.scenario
     translated = [name for name, vmnet in scenario.vmnets.items() if vmnet.mode.nat_device]
-    if vm in scenario.vms:
-        networks = [nic.network for nic in scenario.vms[vm].nics]
+    if machine in scenario.vms:
+        networks = [nic.network for nic in scenario.vms[machine].nics]
     else:
         subnets = {name: vmnet.own_subnet for name, vmnet in scenario.vmnets.items()}
-        networks = [name for name, subnet in subnets.items() if subnet and _is_inside(vm, subnet)]
-    candidates = [name for name in translated if name in networks] or translated
+        networks = [
+            name for name, subnet in subnets.items() if subnet and _is_inside(machine, subnet)
+        ]
+    candidates = [name for name in translated if name in networks]
+    candidates = candidates or _lans_of(lab, machine) or translated
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
         raise UsageError(f"the lab '{lab.name}' has no NAT network", "only a NAT device forwards")
     raise UsageError("several NAT networks could be meant", f"name one of: {', '.join(candidates)}")
+
+
+def _lans_of(lab: Lab, machine: str) -> list[str]:
+    """Name the LANs that a machine, or an address, is on."""
+    return [
+        name
+        for name, lan in lab.source.scenario.all_lans.items()
+        if _is_inside(machine, lan.subnet)
+        or any(
+            adapter.node == machine
+            for adapter in lab.topology.neighbours(lab.topology.networks[name])
+        )
+    ]
 
 
 def _is_inside(text: str, subnet: IPv4Network) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from netlab.explain import read
 from netlab.explain.explain import explain as explain_packet
+from netlab.explain.explain import not_worked_out
 from netlab.explain.model import probe
 from netlab.kernel.host.doctor import require_root
 from netlab.lab.packets import targets
@@ -47,6 +48,8 @@ def explainer(lab: Lab) -> Iterator[Callable[[str, str, str], Explanation]]:
             def answer(source: str, target: str, by: str) -> Explanation:
                 packet = probe(by)
                 start = targets.node(lab, source)
+                if targets.is_everybodys(target, model.owners):
+                    return not_worked_out(start.name, target, packet)
                 end, address = targets.destination(lab, start, target, model.owners)
                 named = not targets.is_address(target)
                 return explain_packet(model, start.name, end, ip_address(address), packet, named)

@@ -8,18 +8,22 @@ from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from netlab.diagnosis.cause import Cause
-from netlab.diagnosis.journey import BridgeInside, LostInterface, NetworkMap
+from netlab.diagnosis.journey import BoundForward, BridgeInside, LostInterface, NetworkMap
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import allow_files
 from netlab.kernel.process import services
 from netlab.kernel.rundir import RunDirectory
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
+from netlab.plan.forwards import NO_HAIRPIN
+from netlab.plan.modes.macvtap import APART
 from netlab.plan.modes.nat import nat_uplinks
 from netlab.plan.nodes.outside import ADMISSION
-from netlab.plan.resources import Bridge, Lease, Sysctl
+from netlab.plan.resources import Bridge, Cable, Lease, Sysctl
+from netlab.plan.switches.mac_spoofing import SENDERS
 from netlab.plan.switches.quality import LOSS
 from netlab.plan.untranslated import UNTRANSLATED
+from netlab.scenario.model import Forwards
 from netlab.scenario.topology import HOST, INTERNET, Role
 
 if TYPE_CHECKING:
@@ -66,29 +70,33 @@ def netmap(lab: Lab) -> NetworkMap:
         for network in lab.topology.vmnets
     )
     cards = [adapter for adapter in lab.topology.nodes[HOST].adapters if adapter.network.lan]
-    macs = {
-        names.node(resource.namespace): resource.mac
+    bridges = {
+        names.node(resource.namespace): resource
         for resource in lab.plan.resources
         if isinstance(resource, Bridge)
     }
-    switches = macs.keys() - lab.topology.nodes.keys()
+    switches = bridges.keys() - lab.topology.nodes.keys()
     return NetworkMap(
         nodes=present,
         switches=frozenset(switches),
         bridges={
-            name: BridgeInside(node.primary.holder, node.primary.mac)
-            for name, node in lab.topology.nodes.items()
-            if name in macs
+            name: BridgeInside(bridge.name, bridge.mac, _ports(lab, bridge))
+            for name, bridge in bridges.items()
+            if name not in switches
         },
         peers={
             NodeInterface(names.node(end.namespace), end.interface): names.node(peer.namespace)
             for end, peer in lab.plan.peers.items()
         },
         nat_uplinks=nat_uplinks(lab.topology),
-        macs={name: macs[name] for name in switches},
+        macs={name: bridges[name].mac for name in switches},
         forwarded_ports=frozenset(
-            NodeInterface(HOST, card.interface) for card in cards if translates
+            NodeInterface(HOST, interface)
+            for card in cards
+            for interface in (card.interface, card.holder)
+            if translates
         ),
+        bound_forwards=tuple(_bound_forwards(lab)),
         rules=_RULES,
         forwarders=_forwarders(lab),
         forwarding_keys={
@@ -111,12 +119,37 @@ def netmap(lab: Lab) -> NetworkMap:
 
 _RULES = {
     f"bridge {ADMISSION}": Cause.MAC_NOT_ALLOWED,
+    f"bridge {SENDERS}": Cause.MAC_NOT_ALLOWED,
+    f"bridge {APART}": Cause.MACVTAP,
     f"bridge {LOSS}": Cause.LOST,
     "ip internet forward: policy": Cause.NOT_FORWARDING,
     "ip6? host forward: policy": Cause.NOT_FORWARDING,
     f"ip6? [a-z_]+ leaving: .*{UNTRANSLATED}": Cause.NOT_TRANSLATED,
+    f"ip [a-z_]+ [a-z_]+: .*{NO_HAIRPIN}": Cause.FORWARD_ELSEWHERE,
 }
 """Rules by which the lab's nodes behave as their models do, where these have no firewall."""
+
+
+def _bound_forwards(lab: Lab) -> Iterator[BoundForward]:
+    """Yield the forwards of the host that are not at each of its addresses."""
+    for vmnet in lab.topology.scenario.vmnets.values():
+        forwards = vmnet.nat.forwards if vmnet.nat else Forwards()
+        for protocol, targets in (("tcp", forwards.tcp), ("udp", forwards.udp)):
+            for ports in targets:
+                if ports.address:
+                    numbers = range(ports.first, ports.last + 1)
+                    yield BoundForward(protocol, numbers, str(ports.address))
+
+
+def _ports(lab: Lab, bridge: Bridge) -> frozenset[str]:
+    """Return the interfaces that are ports of a bridge, as planned."""
+    return frozenset(
+        end.interface
+        for resource in lab.plan.resources
+        if isinstance(resource, Cable)
+        for end in resource.ends
+        if (end.namespace, end.bridge) == (bridge.namespace, bridge.name)
+    )
 
 
 def _forwarders(lab: Lab) -> frozenset[NodeInterface]:
@@ -126,11 +159,18 @@ def _forwarders(lab: Lab) -> frozenset[NodeInterface]:
         for resource in lab.plan.resources
         if isinstance(resource, Sysctl) and resource.value == "1"
     }
+    bridge_of = {
+        end.interface_key: end.bridge
+        for resource in lab.plan.resources
+        if isinstance(resource, Cable)
+        for end in resource.ends
+    }
     return frozenset(
         NodeInterface(names.node(end.namespace), end.interface)
         for end in lab.plan.peers
         if (end.namespace, "net.ipv4.ip_forward") in settings
-        or (end.namespace, f"net.ipv4.conf.{end.interface}.forwarding") in settings
+        or (end.namespace, f"net.ipv4.conf.{bridge_of.get(end) or end.interface}.forwarding")
+        in settings
     )
 
 

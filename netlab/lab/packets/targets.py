@@ -67,6 +67,14 @@ def node(lab: Lab, name: str) -> Node:
     return lab.topology.nodes[name]
 
 
+def is_everybodys(target: str, owners: Owners) -> bool:
+    """Return whether a target is the address of a group, or of all of a subnet of the lab."""
+    if not is_address(target):
+        return False
+    address = ip_address(target)
+    return address == _BROADCAST or address.is_multicast or _is_broadcast(address, owners)
+
+
 def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[str, str]:
     """Return the node that is meant, and its address.
 
@@ -81,7 +89,7 @@ def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[st
             return source.name, str(address)
         if address.is_unspecified:
             raise UsageError(f"{target} is no machine's address", "name one that a machine has")
-        if address == _BROADCAST or address.is_multicast or _is_broadcast(address, owners):
+        if is_everybodys(target, owners):
             raise UsageError(f"{target} is everybody's address", "name one machine's")
         if address.version == 6 and address.is_link_local:
             fix = "name the machine, or an address of a wider scope"

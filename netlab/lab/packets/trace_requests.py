@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from netlab import probes
+from netlab import probe_kinds
 from netlab.errors import UsageError
 from netlab.kernel.namespaces import netns
 from netlab.kernel.netlink.pool import NamespacePool
@@ -23,12 +24,13 @@ from netlab.trace.model import TraceRequest
 if TYPE_CHECKING:
     from netlab.kernel.state.owners import Owners
     from netlab.lab.labs import Lab
+    from netlab.scenario.expectation import Expectation
     from netlab.scenario.topology import Adapter, Node
 
 
 def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> TraceRequest:
     """Return the probe that is meant. Raises UsageError with what there is to choose from."""
-    kind = probes.check(by)
+    kind = probe_kinds.check(by)
     current = owners(lab)
     node = targets.node(lab, source)
     if kind == "dhcp":
@@ -36,10 +38,12 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     if target is None:
         if kind != "dns":
             raise UsageError("there is no destination", f"sudo netlab trace {source} DST --by {by}")
-        target = next(iter(_name_servers(lab, node)), None)
+        target = next(iter(netns.name_servers(namespace(lab.name, node.name))), None)
         if target is None:
             fix = "name one: sudo netlab trace SRC SERVER --by …"
             raise UsageError(f"{node.name} has no name server", fix)
+    if targets.is_everybodys(target, current):
+        return _group_request(lab, node, target, by, current)
     end, address = targets.destination(
         lab, node, address_by_file(lab, node, target) or target, current
     )
@@ -51,6 +55,47 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
     return TraceRequest(node.name, end, ends, by, named=not targets.is_address(target))
 
 
+_BY_INTERFACE = ("arp", "mtu")
+"""Kinds of probes that name the interface by which they leave."""
+
+
+def of_pair(
+    lab: Lab, expectation: Expectation, bind: str, address: str, current: Owners
+) -> TraceRequest:
+    """Return the probe of an expectation to an address, from the address `bind` (empty: as the kernel
+    chooses); an empty address: to everybody, or to the source's name server. Raises UsageError."""
+    source, by = expectation.source.node, expectation.by
+    if by == "dhcp":
+        return _dhcp_request(lab, expectation.to, current)
+    if not address:
+        return request(lab, source.name, None, by, 0.0)
+    target, adapter = expectation.target.node.name, expectation.source.adapter or source.primary
+    if by.startswith(_BY_INTERFACE) and not expectation.source.adapter:
+        adapter = _adapter_towards(lab, source, address)
+    machine = target if is_there(lab, target) else ""
+    ends = replace(_ends(lab, source, machine, address, adapter, current), bind=bind)
+    return TraceRequest(source.name, target, ends, by)
+
+
+def _group_request(lab: Lab, source: Node, group: str, by: str, current: Owners) -> TraceRequest:
+    """Return a probe to a group, or to all of a subnet, by the adapter that the source's routes choose.
+
+    Raises UsageError for a kind that asks one machine.
+    """
+    word, _, port = by.partition(":")
+    if word not in _TO_ALL or (word == "udp" and not port):
+        fix = f"send it by icmp, or to a port: --by udp:{_MDNS}"
+        raise UsageError(f"{group} is everybody's address, and --by {by} asks one machine", fix)
+    adapter = _adapter_towards(lab, source, group)
+    ends = replace(_ends(lab, source, "", group, adapter, current), to_all=True)
+    return TraceRequest(source.name, group, ends, by, named=False)
+
+
+_TO_ALL = ("icmp", "udp")
+"""Kinds of probes that can go to a group, or to all of a subnet."""
+_MDNS = 5353
+
+
 def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:
     """Return the question that a machine asks its name server before it sends anything to a target.
 
@@ -60,7 +105,7 @@ def name_query(lab: Lab, source: str, target: str) -> TraceRequest | None:
     node = targets.node(lab, source)
     if not targets.is_domain(lab, target) or address_by_file(lab, node, target):
         return None
-    if not _name_servers(lab, node):
+    if not netns.name_servers(namespace(lab.name, node.name)):
         return None
     return request(lab, source, None, f"dns:{target}", 0.0)
 
@@ -70,7 +115,7 @@ def address_by_file(lab: Lab, source: Node, name: str) -> str:
     none."""
     if name in lab.topology.nodes:
         return ""
-    lines = _lines(lab, source, "hosts")
+    lines = netns.etc_lines(namespace(lab.name, source.name), "hosts")
     return next((words[0] for words in lines if name.lower() in map(str.lower, words[1:])), "")
 
 
@@ -102,6 +147,7 @@ def _ends(
         adapter.mac,
         targets.address_of(adapter, 4, current),
         wait,
+        adapter.client_id,
     )
 
 
@@ -129,16 +175,3 @@ def _adapter_towards(lab: Lab, source: Node, address: str) -> Adapter:
         interfaces = Snapshot(netlink).names
         used = ask(netlink, interfaces, RouteLookup(ip_address(address))).interface
     return next((adapter for adapter in source.adapters if adapter.holder == used), source.primary)
-
-
-def _name_servers(lab: Lab, source: Node) -> list[str]:
-    """Return the name servers of a node's resolv.conf."""
-    lines = _lines(lab, source, "resolv.conf")
-    return [words[1] for words in lines if words[0] == "nameserver" and len(words) > 1]
-
-
-def _lines(lab: Lab, source: Node, name: str) -> list[list[str]]:
-    """Return the words of each line of a file in a node's /etc; none if there is no such file."""
-    file = netns.ETC / namespace(lab.name, source.name) / name
-    text = file.read_text(errors="replace") if file.is_file() else ""
-    return [words for line in text.splitlines() if (words := line.partition("#")[0].split())]

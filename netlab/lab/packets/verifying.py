@@ -6,20 +6,26 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from netlab.kernel.host.doctor import require_root
+from netlab.kernel.process import services
 from netlab.kernel.resources.observe import addresses
+from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
 from netlab.lab.packets.network_map import addresses_lost, steady
 from netlab.node_interface import NodeInterface
 from netlab.plan import names
 from netlab.scenario.expectation import selected, witnesses
 from netlab.scenario.model import Family
-from netlab.verify.matrix import MatrixInput, measure
+from netlab.verify.inputs import MatrixInput
+from netlab.verify.matrix import measure, with_cause
 
 if TYPE_CHECKING:
     from netlab.diagnosis.journey import NetworkMap
+    from netlab.kernel.state.owners import Owners
     from netlab.lab.labs import Lab
     from netlab.scenario.expectation import Expectation
-    from netlab.verify.matrix import AdapterAddresses, Result
+    from netlab.trace.model import TraceRequest
+    from netlab.verify.inputs import AdapterAddresses
+    from netlab.verify.matrix import Result
 
 
 def verify(
@@ -27,13 +33,15 @@ def verify(
     progress: Callable[[int], None] | None = None,
     replies_only: bool = False,
     expectations: Sequence[Expectation] | None = None,
+    strict: bool = False,
 ) -> list[Result]:
     """Measure who reaches whom, and compare it with what the scenario expects.
 
     Every packet is followed, so that one that was not answered is told with where and why it
     was dropped; with `replies_only`, its two ends alone are looked at, which is faster.
     `progress` is told now and then how many more pairs have been measured. `expectations` are those of
-    `lab.expectations` that are measured (see `pairs`); None: all. Raises NeedsRoot, KernelError,
+    `lab.expectations` that are measured (see `pairs`); None: all. If `strict`, a blocked pair is as expected
+    only if a rule says why. Raises NeedsRoot, KernelError,
     Interrupted.
     """
     require_root()
@@ -43,25 +51,48 @@ def verify(
         inputs = MatrixInput(
             lab.topology.endpoints,
             *_namespaces_and_addresses(lab, network_map),
+            network_map,
+            _requests(lab),
+            services.dhcp_complaints(RunDirectory(lab.name)),
             frozenset(network_map.gone),
         )
         results = measure(
             [*chosen, *controls],
             inputs,
             progress or (lambda done: None),
-            None if replies_only else network_map,
+            replies_only,
             interruption,
         )
     unasked = {id(control) for control in controls}
-    return [result for result in results if id(result.expectation) not in unasked]
+    asked = [result for result in results if id(result.expectation) not in unasked]
+    return [with_cause(result) for result in asked] if strict else asked
 
 
-def pairs(lab: Lab, sources: Sequence[str], targets: Sequence[str]) -> tuple[Expectation, ...]:
-    """Return the lab's expectations that are named on both sides, as in its rules: `vm1`, `vm*`, `host@lan`.
+def _requests(lab: Lab) -> Callable[[Expectation, str, str], TraceRequest]:
+    """Return the function that makes the probe of an expectation, by the lab as it is now."""
+    current: list[Owners] = []
 
-    No names: all. Raises UsageError for what names none of the matrix, or only pairs of a node with itself.
+    def request(expectation: Expectation, source: str, target: str) -> TraceRequest:
+        from netlab.lab.packets.address_owners import owners  # Pings do without.
+        from netlab.lab.packets.trace_requests import of_pair
+
+        if not current:
+            current.append(owners(lab))
+        return of_pair(lab, expectation, source, target, current[0])
+
+    return request
+
+
+def pairs(
+    lab: Lab, sources: Sequence[str], targets: Sequence[str], kinds: Sequence[str] = ()
+) -> tuple[Expectation, ...]:
+    """Return the lab's expectations that are named on both sides, as in its rules: `vm1`, `vm*`, `host@lan`;
+    by these kinds of probes: `tcp`, `tcp:80`.
+
+    No names, no kinds: all. Raises UsageError for what names none of the matrix, or only pairs of a node with
+    itself.
     """
-    return selected(lab.expectations, sources, targets)
+    return selected(lab.expectations, sources, targets, kinds)
 
 
 def _namespaces_and_addresses(

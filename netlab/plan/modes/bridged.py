@@ -32,5 +32,5 @@ def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
         yield Cable(
             CableEnd(namespace(lab, vmnet.name), UPLINK, bridge=vmnet.name),
             CableEnd(namespace(lab, vmnet.lan), vmnet.name, bridge=vmnet.lan, up=vmnet.linked),
-            vmnet.mtu,
+            max(vmnet.mtu, topology.networks[vmnet.lan].mtu),
         )

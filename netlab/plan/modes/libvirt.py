@@ -17,7 +17,7 @@ from ipaddress import IPv4Network
 
 from netlab.messages import N_
 from netlab.scenario.addresses.pools import at
-from netlab.scenario.mode import HostRouting, Mode, Product
+from netlab.scenario.mode import DHCP_KEYS, HostRouting, Mode, Product
 
 LIBVIRT = Product("libvirt", 0x525400, host_mac=0x525400_000000)
 
@@ -32,12 +32,15 @@ _mode = partial(
     pool=lambda subnet: (subnet[2], subnet[-2]),
     dns=_HOST,
     lease_seconds=(3600, 3600),
+    # <dhcp>, <range>, <lease expiry>, <host>, <domain>; others by <dnsmasq:options>.
+    dhcp_keys=DHCP_KEYS - {"max_lease"},
 )
 
 NAT = _mode(
     "libvirt-nat",
     "libvirt nat",
     onward=N_("the host leaves by {card}, as {outside}"),
+    zone="libvirt",
     subnet=IPv4Network("192.168.122.0/24"),
     routing=HostRouting.TRANSLATED,
     rejects_foreign=True,
@@ -46,6 +49,7 @@ NAT = _mode(
 ROUTE = _mode(
     "libvirt-route",
     N_("libvirt route"),
+    zone="libvirt-routed",
     onward=N_("the host forwards by {card}, untranslated"),
     routing=HostRouting.OPEN,
     rejects_foreign=True,
@@ -60,4 +64,4 @@ OPEN = _mode(
 )
 """libvirt adds no rules; the lab's host has no firewall of its own, so it is like `route` here."""
 
-ISOLATED = _mode("libvirt-isolated", N_("libvirt isolated"))
+ISOLATED = _mode("libvirt-isolated", N_("libvirt isolated"), zone="libvirt")

@@ -10,10 +10,11 @@ not over the host adapter, and by the host to the LAN address that it uses itsel
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Interface
 
-from netlab.frozen import frozen
 from netlab.node_interface import NodeInterface
+from netlab.plan import forwards
+from netlab.plan.forwards import Forward
 from netlab.plan.names import interface_name, namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.resources import (
@@ -31,7 +32,7 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import Nat, VmnetService
+from netlab.scenario.model import Nat, NatBehaviour, NatPorts
 from netlab.scenario.topology import HOST, Adapter, Network, Role, Topology
 
 UPLINK = "uplink"
@@ -85,8 +86,9 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     yield Address(netns, UPLINK, outside)
     yield Address(host, host_end(vmnet), host_side)
     yield Route(netns, DEFAULT_ROUTE, host_side.ip)
-    yield Ruleset(netns, _rules(node.primary, host_side, forwards(topology, vmnet)))
+    yield Ruleset(netns, _rules(node.primary, host_side, forwards.of_vmnet(topology, vmnet)))
     yield from timeouts(netns, settings.udp_timeout, settings.time_wait_timeout)
+    yield from idle_timeout(netns, settings.tcp_timeout)
     # The DNS proxy asks the server that the host asks (Workstation 10 help, "NAT device").
     gateway = topology.scenario.all_lans[topology.uplink.network.name].gateway
     mode = vmnet.mode
@@ -95,7 +97,7 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
     for pick_address in mode.aliases:
         alias = IPv4Interface((int(pick_address(vmnet.subnet)), vmnet.subnet.prefixlen))
         yield Address(netns, node.primary.interface, alias)
-    leases = mode.serves_itself and VmnetService.DHCP not in vmnet.stopped
+    leases = mode.serves_itself and vmnet.serves
     if leases:
         lines += dhcp.served(topology, vmnet)
     lines += dnsmasq.advertises(node.primary.interface, vmnet.prefix)
@@ -107,48 +109,35 @@ def device(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
             yield Listening(netns, "dns", "udp", 67)
 
 
-@frozen
-class Forward:
-    """A port of the host that leads to a VM's."""
-
-    protocol: str
-    port: int
-    to: IPv4Address
-    to_port: int
-
-
-def forwards(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
-    """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
-    port_forwards = (vmnet.nat or Nat()).forwards
-    if not (port_forwards.tcp or port_forwards.udp):
-        return ()
-    address_of = _addresses(topology, vmnet)
-    return tuple(
-        Forward(protocol, port, address, int(to_port))
-        for protocol, ports in (("tcp", port_forwards.tcp), ("udp", port_forwards.udp))
-        for port, (target, _, to_port) in sorted((n, to.partition(":")) for n, to in ports.items())
-        if (address := address_of.get(target) if target in topology.nodes else IPv4Address(target))
-    )
-
-
-def _addresses(topology: Topology, vmnet: Network) -> dict[str, IPv4Address | None]:
-    """The address of each node's first adapter there, or of its lease; None: the server has none left."""
-    leased = dhcp.reservations(topology.neighbours(vmnet), vmnet)
-    return {
-        adapter.node: adapter.address.ip if adapter.address else leased.get(adapter.mac)
-        for adapter in reversed(topology.adapters_on(vmnet))
-    }
-
-
-def timeouts(namespace: str, udp: int, time_wait: int) -> Iterator[Sysctl]:
+def timeouts(namespace: str, udp: int | None, time_wait: int | None) -> Iterator[Sysctl]:
     """Settings of how long NAT remembers a silent UDP conversation, and a finished TCP one, in seconds.
 
     These two are what vmnetnat.conf has ([udp] timeout, [tcp] timeWaitTimeout). An idle TCP connection
     VMware's device keeps for as long as its sockets live; the kernel's five days stay as they are.
     """
-    settings = {"udp_timeout": udp, "udp_timeout_stream": udp, "tcp_timeout_time_wait": time_wait}
-    for kind, seconds in settings.items():
-        yield Sysctl(namespace, f"net.netfilter.nf_conntrack_{kind}", str(seconds))
+    if udp is not None:
+        yield _connection_tracking(namespace, "udp_timeout", udp, 30)
+        yield _connection_tracking(namespace, "udp_timeout_stream", udp, 120)
+    if time_wait is not None:
+        yield _connection_tracking(namespace, "tcp_timeout_time_wait", time_wait, 120)
+
+
+def idle_timeout(namespace: str, tcp: int | None) -> Iterator[Sysctl]:
+    """Settings of how long NAT remembers an idle TCP connection, in seconds, and that it takes none up in its
+    middle then."""
+    if tcp is not None:
+        yield _connection_tracking(namespace, "tcp_timeout_established", tcp, 432_000)
+        yield _connection_tracking(namespace, "tcp_loose", 0, 1)
+
+
+def _connection_tracking(namespace: str, name: str, value: int, usual: int) -> Sysctl:
+    """A setting of the kernel's connection tracking (nf_conntrack-sysctl.rst), which has a usual value."""
+    return Sysctl(namespace, f"net.netfilter.nf_conntrack_{name}", str(value), usual=str(usual))
+
+
+def masquerade(settings: NatBehaviour) -> str:
+    """The statement by which a NAT translates what leaves it."""
+    return "masquerade fully-random" if settings.ports is NatPorts.RANDOM else "masquerade"
 
 
 _ERRORS = "{ destination-unreachable, time-exceeded }"
@@ -158,19 +147,21 @@ _ERRORS = "{ destination-unreachable, time-exceeded }"
 def _rules(adapter: Adapter, host: IPv4Interface, forwards: tuple[Forward, ...]) -> str:
     mode = adapter.network.mode
     assert mode and adapter.address
+    translates = masquerade(adapter.network.nat or Nat())
     drop_host_adapter = ""
     if mode.host_adapter:
         why = "the host adapter is no client of the NAT device"
         drop_host_adapter = f"""
 		ip saddr {adapter.network.host_address} drop comment "{why}\""""
     accept_rules = "".join(
-        f'\t\tiifname "{UPLINK}" ip daddr {forward.to} {forward.protocol} dport {forward.to_port} accept\n'
-        for forward in dict.fromkeys(forwards)
+        f'\t\tiifname "{UPLINK}" {accepted} accept\n'
+        for accepted in dict.fromkeys(forward.accepted for forward in forwards)
     )
     dnat_rules = "".join(
-        f'\t\tiifname "{UPLINK}" {forward.protocol} dport {forward.port}'
-        f" dnat to {forward.to}:{forward.to_port}\n"
-        for forward in forwards
+        f'\t\tiifname "{UPLINK}" {leads}\n'
+        for leads in dict.fromkeys(
+            f"{forward.match} dnat to {forward.target}" for forward in forwards
+        )
     )
     masquerade_host = ""
     if forwards:
@@ -196,7 +187,7 @@ table ip nat_device {{{input_chain}
 {accept_rules}	}}{_prerouting(dnat_rules)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr {adapter.network.subnet} oifname "{UPLINK}" masquerade{masquerade_host}
+		ip saddr {adapter.network.subnet} oifname "{UPLINK}" {translates}{masquerade_host}
 	}}
 {drop_untranslated("saddr . oif", f'oifname "{UPLINK}"')}}}
 """

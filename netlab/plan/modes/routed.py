@@ -22,9 +22,11 @@ def network(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
         return
     netns = namespace(lab, HOST)
     # dnsmasq takes the loopback by itself, and here there may be one for each network.
-    lines = ["except-interface=lo", *dhcp.served(topology, vmnet)]
+    lines = ["except-interface=lo"]
+    if vmnet.serves:
+        lines += dhcp.served(topology, vmnet)
     if vmnet.mode and vmnet.mode.routing:
         lines.append(f"server={topology.scenario.lan.gateway}")
     yield Service(netns, vmnet.name, dnsmasq.PROGRAM, dnsmasq.configuration(vmnet.name, lines))
-    for port in (53, 67):
+    for port in (53, 67) if vmnet.serves else (53,):
         yield Listening(netns, vmnet.name, "udp", port)

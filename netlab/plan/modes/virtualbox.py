@@ -31,7 +31,7 @@ from netlab.plan.node import switch
 from netlab.plan.resources import Resource
 from netlab.plan.services import dhcp
 from netlab.scenario.addresses.pools import at
-from netlab.scenario.mode import Mode, Product
+from netlab.scenario.mode import DHCP_KEYS, Mode, Product
 from netlab.scenario.topology import Network, Topology
 
 VIRTUALBOX = Product(
@@ -41,6 +41,8 @@ _FORGETS = (240, 10)
 _DHCP_SERVER_SECONDS = (600, 43_200)
 
 _FIRST, _SECOND, _THIRD = at(1), at(2), at(3)
+_SERVER_KEYS = DHCP_KEYS | {"server"}
+"""VBoxManage dhcpserver: --server-ip, --lower-ip, --upper-ip, --set-opt 3, 6 and 15, --fixed-address, …"""
 
 NAT = Mode(
     "vbox-nat",
@@ -58,6 +60,7 @@ NAT = Mode(
     dns=_THIRD,
     host_at=_SECOND,
     lease_seconds=(86400, 86400),
+    dhcp_keys=frozenset(("dns", "domain")),
 )
 """Each adapter behind a NAT engine of its own, so VMs do not see each other; the host sees them by
 port forwards only (`VBoxManage modifyvm … --natpf1 name,tcp,,2222,,22`)."""
@@ -78,6 +81,7 @@ NAT_NETWORK = Mode(
     host_at=_SECOND,
     loopback=True,
     lease_seconds=_DHCP_SERVER_SECONDS,
+    dhcp_keys=_SERVER_KEYS,
 )
 """One NAT engine for all its VMs; the host has no adapter there.
 
@@ -85,8 +89,18 @@ VirtualBox hands out the name servers that the host has, and `.1` only where tha
 loopback (NATNetworkImpl.cpp, i_updateDomainNameServerOption); here it is always `.1`, which asks them.
 """
 
-INTERNAL = Mode("vbox-internal", N_("VirtualBox internal"), VIRTUALBOX)
-"""A switch for VMs only; who wants DHCP runs a server."""
+INTERNAL = Mode(
+    "vbox-internal",
+    N_("VirtualBox internal"),
+    VIRTUALBOX,
+    dhcp_server=_FIRST,
+    bare=True,
+    pool=lambda subnet: (at(101)(subnet), subnet[-2]),
+    lease_seconds=_DHCP_SERVER_SECONDS,
+    dhcp_keys=_SERVER_KEYS,
+)
+"""A switch for VMs only; VirtualBox runs a DHCP server there for who adds one (VBoxManage dhcpserver add
+--network=…). Its addresses have to be given there; that it is the first one, is inferred."""
 
 HOST_ONLY = Mode(
     "vbox-hostonly",
@@ -97,6 +111,7 @@ HOST_ONLY = Mode(
     dhcp_server=at(100),
     pool=lambda subnet: (at(101)(subnet), subnet[-2]),
     lease_seconds=_DHCP_SERVER_SECONDS,
+    dhcp_keys=_SERVER_KEYS,
 )
 
 
@@ -114,5 +129,6 @@ def nat_network(lab: str, topology: Topology, network: Network) -> Iterator[Reso
 
 
 def internal(lab: str, topology: Topology, network: Network) -> Iterator[Resource]:
-    """A switch and nothing else."""
+    """A switch, and a DHCP server if there is one."""
     yield from switch(lab, network)
+    yield from dhcp.server(lab, topology, network)

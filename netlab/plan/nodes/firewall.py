@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from itertools import groupby
 
-from netlab.plan.modes.nat import Forward
+from netlab.plan.forwards import Forward
 from netlab.scenario.firewall import Firewall, port_of
 from netlab.scenario.topology import Node, Role
 
@@ -129,10 +129,15 @@ def _by_protocol(words: Iterable[str]) -> Iterator[str]:
 
 def _forwarded_chain(policy: Firewall, trusted: Iterable[str], forwards: Iterable[Forward]) -> str:
     """A chain before port forwarding: whoever is not let in does not get as far as the VM."""
-    closed = [forward for forward in forwards if not policy.lets_in(forward.protocol, forward.port)]
+    closed = [
+        _drop_forward(forward, numbers)
+        for forward in forwards
+        if not forward.ports.own_only
+        for numbers in _closed(policy, forward)
+    ]
     if not closed:
         return ""
-    guarding = rows((*_accept_trusted(trusted), *map(_drop_forward, closed)))
+    guarding = rows((*_accept_trusted(trusted), *closed))
     return f"""
 	chain forwarded {{
 		type filter hook prerouting priority dstnat - 1; policy accept;
@@ -140,6 +145,18 @@ def _forwarded_chain(policy: Firewall, trusted: Iterable[str], forwards: Iterabl
 """
 
 
-def _drop_forward(forward: Forward) -> str:
-    why = f"the host's firewall does not let {forward.protocol} {forward.port} in"
-    return f'fib daddr type local {forward.protocol} dport {forward.port} drop comment "{why}"'
+def _closed(policy: Firewall, forward: Forward) -> Iterator[str]:
+    """Yield the ports that are not let in, as nftables writes them: 8080, 8000-8010."""
+    ports = forward.ports
+    by_policy = groupby(
+        range(ports.first, ports.last + 1), lambda port: policy.lets_in(forward.protocol, port)
+    )
+    for is_let_in, numbers in by_policy:
+        if not is_let_in:
+            first, *further = numbers
+            yield f"{first}-{further[-1]}" if further else str(first)
+
+
+def _drop_forward(forward: Forward, numbers: str) -> str:
+    why = f"the host's firewall does not let {forward.protocol} {numbers} in"
+    return f'{forward.place} {forward.protocol} dport {numbers} drop comment "{why}"'

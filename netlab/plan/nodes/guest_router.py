@@ -8,14 +8,17 @@ NAT reflection is off by default.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address
 
-from netlab.plan.modes.nat import Forward
+from netlab.plan import forwards
+from netlab.plan.forwards import Forward
 from netlab.plan.nodes.firewall import policy_rules, rows
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
+from netlab.scenario.addresses import pools
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.model import Dhcp
 from netlab.scenario.topology import Adapter, Network, Node, Topology
@@ -28,11 +31,9 @@ def rules(topology: Topology, node: Node) -> str:
     outside = node.outer.holder
     inward = f'iifname "{outside}" oifname != "{outside}" '
     outward = f'iifname != "{outside}" oifname "{outside}" '
-    forwards = tuple(_forwards(topology, node))
-    accepted = (
-        f"{inward}ip daddr {forward.to} {forward.protocol} dport {forward.to_port} accept"
-        for forward in forwards
-    )
+    known = partial(_addresses_inside, topology, node)
+    forwarded = forwards.resolved(topology, node.nat.forwards, known)
+    accepted = (f"{inward}{forward.accepted} accept" for forward in forwarded)
     shut = Firewall(node.firewall.blocks)
     filtered = [
         *(f"{outward}{rule}" for rule in policy_rules(node.outgoing)),
@@ -44,7 +45,7 @@ table ip guest_router {{
 	chain forward {{
 		type filter hook forward priority filter; policy accept;
 		ct state established,related accept
-{rows(filtered)}	}}{_prerouting(outside, forwards)}
+{rows(filtered)}	}}{_prerouting(outside, forwarded)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname "{outside}" masquerade
@@ -53,29 +54,15 @@ table ip guest_router {{
 """
 
 
-def _prerouting(outside: str, forwards: Iterable[Forward]) -> str:
+def _prerouting(outside: str, forwarded: Iterable[Forward]) -> str:
     rules = [
-        f'iifname "{outside}" fib daddr type local {forward.protocol} dport {forward.port}'
-        f" dnat to {forward.to}:{forward.to_port}"
-        for forward in forwards
+        f'iifname "{outside}" {forward.place} {forward.match} dnat to {forward.target}'
+        for forward in forwarded
     ]
     if not rules:
         return ""
     hook = "type nat hook prerouting priority dstnat; policy accept;"
     return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows(rules)}\t}}"
-
-
-def _forwards(topology: Topology, node: Node) -> Iterator[Forward]:
-    """Yield a VM's port forwards; a machine's name is its address behind it, if it has one there."""
-    assert node.nat
-    addresses = _addresses_inside(topology, node)
-    forwards = node.nat.forwards
-    for protocol, ports in (("tcp", forwards.tcp), ("udp", forwards.udp)):
-        for port, text in sorted(ports.items()):
-            target, _, to_port = text.partition(":")
-            known = target in topology.nodes
-            if address := addresses.get(target) if known else IPv4Address(target):
-                yield Forward(protocol, port, address, int(to_port))
 
 
 def _addresses_inside(topology: Topology, node: Node) -> dict[str, IPv4Address | None]:
@@ -88,9 +75,9 @@ def _addresses_inside(topology: Topology, node: Node) -> dict[str, IPv4Address |
             network = _served_network(network, settings)
         neighbours = topology.neighbours(network)
         leases = network.name in served or network.serves
-        leased = dhcp.reservations(neighbours, network) if leases else {}
+        leased = dhcp.leased(neighbours, network) if leases else lambda _: None
         for adapter in neighbours:
-            address = adapter.address.ip if adapter.address else leased.get(adapter.mac)
+            address = adapter.address.ip if adapter.address else leased(adapter)
             addresses.setdefault(adapter.node, address)
     return addresses
 
@@ -103,12 +90,12 @@ def served_lines(topology: Topology, node: Node, adapter: Adapter, settings: Dhc
     assert adapter.address, f"{adapter.name} serves DHCP and has no address"
     address, network = adapter.address.ip, _served_network(adapter.network, settings)
     names = [(node.name, address), *node.hosts]
-    options: dict[str, IPv4Address | str | None] = {
-        "router": address,
-        "dns-server": ",".join(map(str, settings.dns)) or address,
-        "domain-name": settings.domain,
+    options = {
+        "router": None if settings.router == "none" else str(settings.router or address),
+        "dns-server": ",".join(map(str, settings.dns or [address])),
+        "domain-name": settings.domain or pools.DOMAIN,
     }
-    seconds = (settings.lease, settings.max_lease)
+    seconds = dhcp.times(settings, *_LEASE_SECONDS)
     return [
         "except-interface=lo",
         *(f"host-record={name},{target}" for name, target in names),
@@ -116,12 +103,16 @@ def served_lines(topology: Topology, node: Node, adapter: Adapter, settings: Dhc
     ]
 
 
+_LEASE_SECONDS = (1800, 7200)
+"""Seconds of a lease for who asks for no time, and at most: as VMware's server has them."""
+
+
 def _served_network(network: Network, settings: Dhcp) -> Network:
     """A network as a VM leases it. Its usual pool is the quarter of the subnet below VMware's: leases
     tell who gave them."""
     subnet = network.subnet
     usual = (subnet[subnet.num_addresses // 4], subnet[subnet.num_addresses // 2 - 1])
-    return replace(network, dhcp=settings, leased=settings.range or usual)
+    return replace(network, dhcp=replace(settings, range=settings.range or usual))
 
 
 def configuration(topology: Topology, node: Node, adapter: Adapter, settings: Dhcp) -> str:

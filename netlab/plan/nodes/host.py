@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
+from netlab.frozen import frozen
+from netlab.plan import forwards
+from netlab.plan.forwards import Forward
+from netlab.plan.icmp_errors import filtered_in_tunnels
 from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import forwarding_interface, machine, plug
 from netlab.plan.nodes.firewall import Opened, firewall
+from netlab.plan.nodes.forward_rules import rules_of_programs
 from netlab.plan.nodes.guest import proxy
 from netlab.plan.resources import Listening, Resource, Ruleset, Service, Sysctl
 from netlab.plan.services import dnsmasq
@@ -31,17 +36,14 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
         yield plug(lab, adapter, _switch_of(topology, adapter))
     nat_networks = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.nat_device]
     products = [vmnet for vmnet in topology.vmnets if vmnet.mode and vmnet.mode.routing]
-    cards = [adapter.interface for adapter in node.adapters if adapter.network.lan]
+    cards = [adapter.holder for adapter in node.adapters if adapter.network.lan]
     uplinks = [nat.host_end(vmnet) for vmnet in nat_networks]
-    routed_networks = topology.scenario.host.forwards
-    routed = [
-        adapter.interface for adapter in node.adapters if adapter.network.name in routed_networks
-    ]
+    routed = topology.host_interfaces(topology.scenario.host.forwards)
     shared = _shared(topology)
     forward_paths = [
-        (nat.host_end(vmnet), nat.device_outside(vmnet).ip, forward)
+        _Path(nat.host_end(vmnet), nat.device_outside(vmnet).ip, vmnet.hairpin, forward)
         for vmnet in nat_networks
-        for forward in nat.forwards(topology, vmnet)
+        for forward in forwards.of_vmnet(topology, vmnet)
     ]
     rules = ""
     if nat_networks or routed or products or shared:
@@ -51,13 +53,18 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
         for interface in dict.fromkeys((*incoming, *routed)):
             yield forwarding_interface(netns, interface)
         networks = [adapter.network for adapter in shared]
-        rules += _rules(cards, nat_networks, routed, products, networks, forward_paths)
+        bridged = bridged_frames(node)
+        rules += _rules(cards, nat_networks, routed, products, networks, forward_paths, bridged)
     if node.firewall.blocks:
         # What the NAT device sends to the host comes from the host's own sockets.
-        trusted, ports = ["lo", *uplinks], [forward for _, _, forward in forward_paths]
+        trusted, ports = ["lo", *uplinks], [path.forward for path in forward_paths]
         rules += firewall(node.firewall, trusted, _opened(node, shared), ports)
     if rules:
         yield Ruleset(netns, rules)
+    yield from rules_of_programs(netns, topology, uplinks)
+    silent = [tunnel.interface for tunnel in topology.tunnels if not tunnel.icmp_errors]
+    if silent:
+        yield Ruleset(netns, filtered_in_tunnels(silent))
     # The host may call a forwarded port at its loopback, and a NAT engine the loopback.
     for end in uplinks:
         yield Sysctl(netns, f"net.ipv4.conf.{end}.route_localnet", "1")
@@ -73,6 +80,18 @@ def host(lab: str, topology: Topology) -> Iterator[Resource]:
     for adapter in shared:
         yield Service(netns, "sharing", dnsmasq.PROGRAM, _name_server(topology, adapter))
         yield Listening(netns, "sharing", "udp", 53)
+
+
+def bridged_frames(node: Node) -> list[str]:
+    """Rules that let frames between ports of the host's bridge through: there, it is no router.
+
+    Where br_netfilter calls the rules for forwarding, they see the bridge on both sides.
+    """
+    return [
+        f'iifname "{adapter.bridge}" oifname "{adapter.bridge}" accept'
+        for adapter in node.adapters
+        if any(network.br_netfilter for network in adapter.beside)
+    ]
 
 
 def _shared(topology: Topology) -> tuple[Adapter, ...]:
@@ -107,6 +126,7 @@ def _switch_of(topology: Topology, adapter: Adapter) -> Network:
         if (
             vmnet.mode
             and vmnet.mode.on_lan
+            and not vmnet.mode.in_host
             and adapter.network.lan
             and vmnet.nic == adapter.interface
         ):
@@ -114,8 +134,17 @@ def _switch_of(topology: Topology, adapter: Adapter) -> Network:
     return adapter.network
 
 
-ForwardPath = tuple[str, IPv4Address, nat.Forward]
-"""The interface to a NAT device, the device's address there, and a forward of it."""
+@frozen
+class _Path:
+    """The way of a forward: over a NAT device."""
+
+    uplink: str
+    """The interface to the device."""
+    device: IPv4Address
+    """The device's address there."""
+    hairpin: bool
+    """True: those behind the device may take it, too."""
+    forward: Forward
 
 
 def _rules(
@@ -124,9 +153,10 @@ def _rules(
     routed: list[str],
     products: list[Network],
     shared: list[Network],
-    forwards: list[ForwardPath],
+    paths: list[_Path],
+    bridged: list[str],
 ) -> str:
-    rules = []
+    rules = [*bridged]
     if nat_networks:
         nat_uplinks = _set(nat.host_end(vmnet) for vmnet in nat_networks)
         rules.append(f"iifname {nat_uplinks} oifname {_set(cards)} accept")
@@ -138,10 +168,10 @@ def _rules(
             rules.append(f'iifname {_set(cards)} oifname "{vmnet.name}" accept')
     if routed:
         rules.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
-    rules += [
-        f'oifname "{end}" ip daddr {device} {forward.protocol} dport {forward.port} accept'
-        for end, device, forward in forwards
-    ]
+    rules += dict.fromkeys(
+        f'oifname "{path.uplink}" ip daddr {path.device} {path.forward.match} accept'
+        for path in paths
+    )
     rows = "".join(f"\t\t{rule}\n" for rule in rules)
     translated = [
         vmnet for vmnet in products if vmnet.mode and vmnet.mode.routing is HostRouting.TRANSLATED
@@ -149,10 +179,10 @@ def _rules(
     translated += shared
     chains = ""
     if nat_networks or translated:
-        own_calls = _own_calls(nat_networks, forwards)
+        own_calls = _own_calls(nat_networks, paths)
         chains = _nat_chains(cards, nat_networks, routed, translated, own_calls)
     return f"""\
-table ip host {{{_forwarded_ports(forwards, _into_loopback(nat_networks))}
+table ip host {{{_forwarded_ports(paths, _into_loopback(nat_networks))}{_not_for_those_inside(paths)}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
@@ -212,36 +242,63 @@ def _into_loopback(nat_networks: list[Network]) -> str:
     )
 
 
-def _forwarded_ports(forwards: list[ForwardPath], inward: str) -> str:
+def _forwarded_ports(paths: list[_Path], inward: str) -> str:
     """Chains for the ports that lead to VMs: from the LAN, other VMs of this host, and the host itself.
 
     `inward` are rules for what comes from NAT engines.
     """
-    rules = "".join(
-        f"\t\tfib daddr type local {forward.protocol} dport {forward.port} dnat to {device}:{forward.port}\n"
-        for _, device, forward in forwards
+    from_outside = "".join(
+        f"\t\t{_not_from_behind(path)}{_leads_to_device(path)}\n"
+        for path in paths
+        if not path.forward.ports.own_only
     )
+    own = "".join(f"\t\t{_leads_to_device(path)}\n" for path in paths)
     return "".join(
         f"\n\tchain {hook} {{\n\t\ttype nat hook {hook} priority -100; policy accept;\n{rows}\t}}"
-        for hook, rows in (("prerouting", inward + rules), ("output", rules))
+        for hook, rows in (("prerouting", inward + from_outside), ("output", own))
         if rows
     )
 
 
-def _own_calls(nat_networks: list[Network], forwards: list[ForwardPath]) -> str:
+def _leads_to_device(path: _Path) -> str:
+    forward = path.forward
+    port = f":{forward.ports.first}" if forward.ports.count == 1 else ""
+    return f"{forward.place} {forward.match} dnat to {path.device}{port}"
+
+
+def _not_from_behind(path: _Path) -> str:
+    return "" if path.hairpin else f'iifname != "{path.uplink}" '
+
+
+def _not_for_those_inside(paths: list[_Path]) -> str:
+    """A chain that refuses who calls a forwarded port from behind a NAT that does not lead back."""
+    rules = [
+        rule
+        for path in paths
+        if not path.hairpin
+        for rule in forwards.shut_to_those_inside(path.uplink, [path.forward])
+    ]
+    if not rules:
+        return ""
+    rows = "".join(f"\t\t{rule}\n" for rule in rules)
+    hook = "type filter hook input priority filter; policy accept;"
+    return f"\n\tchain own_ports {{\n\t\t{hook}\n{rows}\t}}"
+
+
+def _own_calls(nat_networks: list[Network], paths: list[_Path]) -> str:
     """A rule for the host's own calls of forwarded ports, which get the address of the cable to the device.
 
     The host calls such a port at its loopback or its adapter there, whose addresses no VM could answer:
     VirtualBox's engine calls in its own name then (slirp's tcp_subr.c), and so does the device here.
     """
-    if not forwards:
+    if not paths:
         return ""
     addresses = (
         str(network.host_address)
         for network in nat_networks
         if network.mode and network.mode.host_adapter
     )
-    ends = _set(dict.fromkeys(end for end, _, _ in forwards))
+    ends = _set(dict.fromkeys(path.uplink for path in paths))
     sources = ", ".join(("127.0.0.0/8", *addresses))
     return f"\t\toifname {ends} ip saddr {{ {sources} }} masquerade\n"
 

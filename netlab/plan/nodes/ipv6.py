@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from ipaddress import IPv6Network
 
 from netlab.plan.modes import nat
-from netlab.plan.names import metric, namespace
+from netlab.plan.names import namespace
 from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6, opened, policy_rules, rows
 from netlab.plan.nodes.guest import server, trusted
+from netlab.plan.nodes.host import bridged_frames
 from netlab.plan.resources import (
     DEFAULT_ROUTE_6,
     Address,
@@ -73,9 +74,9 @@ def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource
             assert adapter.ipv6
             yield Address(netns, adapter.holder, adapter.ipv6)
             continue
-        yield Ipv6(netns, adapter.holder, adapter.network.prefix, metric(adapter.holder))
+        yield Ipv6(netns, adapter.holder, adapter.network.prefix, adapter.metric)
         if adapter.ipv6:
-            yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.network.leads_on_ipv6)
+            yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.leads_out_ipv6)
     if node.firewall.blocks and node.role is not Role.HOST:
         yield Ruleset(netns, firewall_6(node.firewall, trusted(node), opened(node)))
     if node.forwards:
@@ -194,17 +195,18 @@ def _host(lab: str, topology: Topology, translated: list[Network]) -> Iterator[R
     adapters = [adapter for adapter in node.adapters if adapter.ipv6 or adapter.listens_to_router]
     if not adapters:
         return
-    cards = [adapter.interface for adapter in adapters if adapter.network.lan]
+    cards = [adapter.holder for adapter in adapters if adapter.network.lan]
     ends = [nat.host_end(vmnet) for vmnet in translated]
-    routed_networks = topology.scenario.host.forwards
-    routed = [adapter.interface for adapter in adapters if adapter.network.name in routed_networks]
+    forwarding = topology.host_interfaces(topology.scenario.host.forwards)
+    routed = [adapter.holder for adapter in adapters if adapter.holder in forwarding]
     forward = [f"iifname {_set(ends)} oifname {_set(cards)} accept"] if ends and cards else []
     if routed:
         forward.append(f"iifname {_set(routed)} oifname {_set(routed)} accept")
     if forward:
         yield _forwards(netns)
     if forward or ends:
-        yield Ruleset(netns, _host_rules(forward, _host_nat(cards, ends)))
+        rows = [*bridged_frames(node), *forward]
+        yield Ruleset(netns, _host_rules(rows, _host_nat(cards, ends)))
     if node.firewall.blocks:
         yield Ruleset(netns, firewall_6(node.firewall, ("lo", *ends)))
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from netlab.plan import forwards
+from netlab.plan.forwards import Forward
+from netlab.plan.icmp_errors import filtered_at_router
+from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
 from netlab.plan.nodes.firewall import firewall, firewall_of_servers, opened, policy_rules, rows
@@ -26,7 +30,7 @@ from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.listening import listening_port
-from netlab.scenario.model import Internet, VmnetService
+from netlab.scenario.model import FurtherLan, Internet
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
 
 ADMISSION = "admission"
@@ -47,6 +51,8 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
             yield from machine(lab, node)
             yield from guest(lab, topology, node)
             yield plug(lab, node.primary, node.primary.network)
+            if node.primary.address:
+                yield from _into_tunnels(topology, namespace(lab, node.name), node.primary)
 
 
 def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
@@ -116,18 +122,37 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     yield Cable(
         CableEnd(netns, outside.interface, outside.mac),
         CableEnd(namespace(lab, INTERNET), provider.interface, provider.mac),
+        outside.network.mtu,
     )
-    routes = topology.scenario.all_lans[inside.network.name].routes
-    for subnet, gateway in routes.items():
+    lan = topology.scenario.all_lans[inside.network.name]
+    for subnet, gateway in lan.routes.items():
         yield Route(netns, subnet, gateway)
-    rules = _router_rules(node, bool(routes), _portal(topology, inside))
+    yield from _into_tunnels(topology, netns, inside)
+    if not lan.icmp_errors:
+        yield Ruleset(netns, filtered_at_router())
+    forwarded = forwards.of_lan(topology, inside.network.name, _ip(outside))
+    rules = _router_rules(node, lan, _portal(topology, inside), forwarded)
     yield Ruleset(netns, rules)
     if node.firewall.blocks:
         yield Ruleset(netns, firewall(node.firewall, opened=opened(node)))
+    yield from nat.timeouts(netns, lan.nat.udp_timeout, lan.nat.time_wait_timeout)
+    yield from nat.idle_timeout(netns, lan.nat.tcp_timeout)
     yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
     yield Listening(netns, "dhcp-dns", "udp", 53)
-    if VmnetService.DHCP not in inside.network.stopped:
+    if inside.network.serves:
         yield Listening(netns, "dhcp-dns", "udp", 67)
+
+
+def _into_tunnels(topology: Topology, netns: str, neighbour: Adapter) -> Iterator[Route]:
+    """Routes of a LAN's machine to the host's ends of narrower tunnels there, whose errors tell the size.
+
+    A tunnel is a cable into the LAN's switch here, which tells nobody what is too large for it.
+    """
+    for tunnel in topology.tunnels:
+        address, mtu = tunnel.address, tunnel.mtu
+        is_near = tunnel.network.name == neighbour.network.name and tunnel.connected
+        if address and mtu and is_near and tunnel.icmp_errors and mtu < tunnel.network.mtu:
+            yield Route(netns, IPv4Network(address.ip), address.ip, mtu=mtu)
 
 
 def _admission(topology: Topology, lan: str) -> str:
@@ -162,17 +187,31 @@ def _portal(topology: Topology, inside: Adapter) -> str:
     return f'\t\tiifname "{inside.interface}" {unless_logged_in}drop {comment}\n'
 
 
-def _router_rules(node: Node, leads_back: bool, portal: str) -> str:
+def _router_rules(node: Node, lan: FurtherLan, portal: str, forwarded: tuple[Forward, ...]) -> str:
     inside, outside = node.adapters
-    outward = f'iifname "{inside.interface}" oifname "{outside.interface}"'
+    near, far = f'iifname "{inside.interface}"', f'iifname "{outside.interface}"'
+    outward = f'{near} oifname "{outside.interface}"'
     let_in = rows(policy_rules(Firewall(allows=node.firewall.allows)))
     kept_in = rows(f"{outward} {rule}" for rule in policy_rules(node.outgoing))
     back = f"""
-		iifname "{inside.interface}" oifname "{inside.interface}" accept"""
+		{near} oifname "{inside.interface}" accept"""
+    led_back = bool(forwarded) and lan.nat.hairpin
+    callers = "" if led_back else f"{far} "
+    accepted = "".join(
+        f"\n\t\t{callers}{condition} accept"
+        for condition in dict.fromkeys(forward.accepted for forward in forwarded)
+    )
+    refused = "".join(
+        f"\n\t\t{rule}"
+        for rule in forwards.shut_to_those_inside(inside.interface, forwarded)
+        if not lan.nat.hairpin
+    )
+    masquerade_inside = f"""
+		{near} oifname "{inside.interface}" ct original ip daddr {_ip(outside)} masquerade"""
     return f"""\
 table ip home_router {{
 	chain input {{
-		type filter hook input priority filter; policy drop;
+		type filter hook input priority filter; policy drop;{refused}
 		iifname {{ "lo", "{inside.interface}" }} accept
 		ct state established,related accept
 		icmp type echo-request accept
@@ -180,21 +219,36 @@ table ip home_router {{
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 {portal}		ct state established,related accept
-{kept_in}		{outward} accept{back * leads_back}
-	}}
+{kept_in}		{outward} accept{back * bool(lan.routes)}{accepted}
+	}}{_led_inside(callers, forwarded)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
-		oifname "{outside.interface}" masquerade
+		oifname "{outside.interface}" {nat.masquerade(lan.nat)}{masquerade_inside * led_back}
 	}}
 {drop_untranslated("saddr . oif", f'oifname "{outside.interface}"')}}}
 """
 
 
+def _led_inside(callers: str, forwarded: tuple[Forward, ...]) -> str:
+    """A chain of the ports of a router's public address that lead to machines of its LAN."""
+    if not forwarded:
+        return ""
+    hook = "type nat hook prerouting priority dstnat; policy accept;"
+    leading = (
+        f"{callers}{forward.place} {forward.match} dnat to {forward.target}"
+        for forward in forwarded
+    )
+    return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows(leading)}\t}}"
+
+
+def _ip(adapter: Adapter) -> IPv4Address:
+    assert adapter.address
+    return adapter.address.ip
+
+
 def _router_services(topology: Topology, inside: Adapter, provider: Adapter) -> str:
-    adapters = topology.neighbours(inside.network)
     lines = [f"server={provider.address.ip if provider.address else None}"]
     lines += dnsmasq.advertises(inside.interface, inside.network.prefix)
-    if VmnetService.DHCP in inside.network.stopped:
+    if not inside.network.serves:
         return dnsmasq.configuration(inside.interface, lines)
-    pool = dhcp.pool(adapters, inside.network, *dhcp.home_router(topology, inside.network.name))
-    return dnsmasq.configuration(inside.interface, [*lines, *pool])
+    return dnsmasq.configuration(inside.interface, [*lines, *dhcp.served(topology, inside.network)])

@@ -24,14 +24,18 @@ class Ipv6(OnInterface):
 
     advertised: IPv6Network | None = None
     """The prefix of which it takes an address if a router advertises it; None: it listens to no router."""
-    metric: int = 0
-    """The metric of the default route that the router gives; the lowest wins."""
+    metric: int | None = 0
+    """The metric of the default route that the router gives; the lowest wins. None: it takes none."""
     local: bool = True
     """True: it makes a link-local address (fe80::) of its MAC."""
 
     def __str__(self) -> str:
         prefix = f", takes {self.advertised} of its router" * bool(self.advertised)
-        metric = f", metric {self.metric}" * bool(self.metric)
+        metric = (
+            ", no default route"
+            if self.metric is None
+            else f", metric {self.metric}" * bool(self.metric)
+        )
         local = ", makes no fe80::" * (not self.local)
         return f"ipv6 {self.namespace}/{self.interface}{prefix}{metric}{local}"
 
@@ -109,12 +113,15 @@ class Route(InNamespace):
     gateway: IPv4Address | IPv6Address
     metric: int = 0
     """The lowest wins."""
+    mtu: int = 0
+    """Bytes of an IP packet that it takes; 0: as many as its interface."""
 
     creation_order = 7
 
     def __str__(self) -> str:
         metric = f" metric {self.metric}" * bool(self.metric)
-        return f"route {self.namespace} {self.destination} via {self.gateway}{metric}"
+        mtu = f" mtu {self.mtu}" * bool(self.mtu)
+        return f"route {self.namespace} {self.destination} via {self.gateway}{metric}{mtu}"
 
     def depends_on(self, base: Resource) -> bool:
         """Return whether it needs `base`, which may be the address by which its gateway is reached."""

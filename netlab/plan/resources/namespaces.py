@@ -33,8 +33,10 @@ class Sysctl(InNamespace):
     value: str
     optional: bool = False
     """Skip it where the kernel does not have the key."""
+    usual: str = "0"
+    """The kernel's own value, to which a number goes back when nobody wants it any more."""
 
-    alterable = ("value", "optional")
+    alterable = ("value", "optional", "usual")
 
     def __str__(self) -> str:
         condition = " (if there)" if self.optional else ""

@@ -76,8 +76,12 @@ class DhcpClient(OnInterface):
     host_name: str
     network: IPv4Network
     """The network of its lease: on another, it has to ask anew. ANYWHERE: it does not notice."""
+    metric: int | None = 0
+    """The metric of its default route; None: it sets none, whatever the lease tells."""
     name_servers: tuple[IPv4Address, ...] = ()
     """Name servers of the node's static adapters: they come before the lease's."""
+    client_id: str = ""
+    """The identifier by which it asks, as `ff:12:…`; empty: by its MAC address."""
     terms: tuple[str, ...] = ()
     """Everything that its server is to give it; if that changes, it has to ask anew. Empty: nobody knows."""
 
@@ -86,7 +90,8 @@ class DhcpClient(OnInterface):
     takes_a_name = True
 
     def __str__(self) -> str:
-        return f"dhcp client {self.namespace}/{self.interface} for {self.host_name}"
+        client_id = f", as {self.client_id}" * bool(self.client_id)
+        return f"dhcp client {self.namespace}/{self.interface} for {self.host_name}{client_id}"
 
     def can_change_in_place_to(self, new: Resource) -> bool:
         """One that nobody is to give anything keeps what it has, until its lease ends."""

@@ -21,7 +21,7 @@ def permission(lab: str, adapter: Adapter) -> Iterator[Resource]:
     """The rule of an adapter that has no such permission."""
     if not adapter.promiscuous:
         yield Ruleset(
-            namespace(lab, adapter.network.name),
+            namespace(lab, adapter.network.switch),
             _rule(port(adapter.node, adapter.interface), adapter),
         )
 

@@ -20,7 +20,7 @@ LOSS = "loss-"
 
 def quality(lab: str, adapter: Adapter) -> Iterator[Resource]:
     """Queues and rules for the cable of an adapter to its network's switch, where it is not perfect."""
-    switch, plug = namespace(lab, adapter.network.name), port(adapter.node, adapter.interface)
+    switch, plug = namespace(lab, adapter.network.switch), port(adapter.node, adapter.interface)
     for owner, interface, transfer in (
         (namespace(lab, adapter.node), adapter.interface, adapter.outgoing),
         (switch, plug, adapter.incoming),

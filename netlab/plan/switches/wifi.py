@@ -7,12 +7,13 @@ back is given to the VM that has its IP address (smac.c of VMware's vmnet module
 
 from __future__ import annotations
 
-from netlab.scenario.topology import WIFI, Network
+from netlab.scenario.names import WIFI, card_kind
+from netlab.scenario.topology import Network
 
 
 def is_wireless(vmnet: Network) -> bool:
     """Return whether a vmnet is bridged to a Wi-Fi card."""
-    return bool(vmnet.nic and vmnet.nic.startswith(WIFI))
+    return bool(vmnet.nic and card_kind(vmnet.nic) == WIFI)
 
 
 def rules(uplink: str, host: str) -> str:

@@ -22,7 +22,7 @@ const WORDS = {
   decided: _("Decided by"), unchanged: "=", clock: _("{us} µs"), total: _("at {us} µs"),
   starts: _("sent from here"), arrives: _("arrived"), hears: _("hears it, as everybody does"), flooded: _("flooded to {to}"), ports: _("{n} ports"),
   passes: _("passed on to {to}"), becomes: _("{what} {a} → {b}"),
-  answered: _("answered"), dropped: _("dropped at {at}"), refused: _("refused at {at}"), unknown: _("not known"),
+  answered: _("answered"), heard: _("heard, and not answered"), dropped: _("dropped at {at}"), refused: _("refused at {at}"), unknown: _("not known"),
   entering: _("entering {name}"), evidence: _("Evidence"), lookAt: _("Look at"), found: _("Found"),
   request: _("request"), reply: _("reply"), error: _("error"), arp: _("ARP"), ndp: _("neighbour discovery"),
   route: _("route"), fdb: _("FDB"), nat: _("NAT entry"), rule: _("rule"), forwarding: _("forwarding"), nextHop: _("next hop"),
@@ -73,7 +73,7 @@ const COLUMNS = {
 const KEYS = {arp: ["interface", "address"], fdb: ["mac"], nat: ["id"], leases: ["address"]};
 const CHANGE_SIGNS = {added: "+", changed: "~", removed: "−"};
 const BROADCAST = "ff:ff:ff:ff:ff:ff";
-const END_SIGNS = {dropped: "✘", refused: "⊘", unknown: "?", answered: "✔"};
+const END_SIGNS = {dropped: "✘", refused: "⊘", unknown: "?", answered: "✔", heard: "✔"};
 
 // ── facts of a journey: pure ────────────────────────────────────────────────────────────────────────
 
@@ -107,7 +107,7 @@ function changedBy(step, field) {
  * A machine that waits in vain, for a reply to ARP, has sent something: that is known at the end only. */
 function death(journey, steps) {
   const verdict = journey?.verdict;
-  if (!verdict?.at || verdict.verdict === "answered") return {step: -1, known: -1};
+  if (!verdict?.at || ["answered", "heard"].includes(verdict.verdict)) return {step: -1, known: -1};
   const ended = steps.findLastIndex((step) => step.node === verdict.at && !step.out.length);
   if (ended >= 0) return {step: ended, known: ended};
   const waited = steps.findLastIndex((step) => step.node === verdict.at);

@@ -16,7 +16,7 @@ from netlab.node_interface import NodeInterface
 from netlab.plan.modes import nat
 from netlab.plan.names import node as node_of
 from netlab.plan.resources import Cable, CableEnd
-from netlab.scenario.topology import WAN, Adapter, Network, Node, Role, Topology
+from netlab.scenario.topology import HOST, WAN, Adapter, Network, Node, Role, Topology
 
 if TYPE_CHECKING:
     from netlab.lab import Lab, Status
@@ -209,11 +209,23 @@ def _wires(topology: Topology, plan: Plan) -> Iterator[Wire]:
     nat_uplinks = nat.nat_uplinks(topology)
     for resource in plan.resources:
         if isinstance(resource, Cable):
-            first, second = WireEnd(*_end(resource.a)), WireEnd(*_end(resource.b))
-            switch_first = resource.a.bridge and _end(resource.b).node in topology.nodes
+            first, second = _wire_end(topology, resource.a), _wire_end(topology, resource.b)
+            switch_first = resource.a.bridge and second.place in topology.nodes
             a, b = (second, first) if switch_first else (first, second)
             network = _network(topology, resource, nat_uplinks)
             yield Wire(a, b, network, _end(resource.a) in nat_uplinks)
+    # A bridge of the host's own is no cable away from it.
+    for adapter in topology.nodes[HOST].adapters:
+        for bridge in adapter.beside:
+            yield Wire(
+                WireEnd(HOST, adapter.interface), WireEnd(bridge.name, adapter.interface), bridge
+            )
+
+
+def _wire_end(topology: Topology, end: CableEnd) -> WireEnd:
+    """Return the end of a wire that a cable's end is: a port of the host's bridge is the network's."""
+    inside = end.bridge if end.bridge in topology.networks else None
+    return WireEnd(inside or node_of(end.namespace), end.interface)
 
 
 def _end(end: CableEnd) -> NodeInterface:

@@ -33,7 +33,11 @@ _TTL_WIDTH, _TIME_WIDTH = 5, 10
 _TO_EVERYBODY = ("arp", "dhcp")
 """Kinds of probe whose question goes to every machine of a network."""
 _REWRITE, _DROPPED, _DECISION = "yellow", "bold red", "dim"
-_VERDICTS = {Verdict.ANSWERED: "bold green", Verdict.UNKNOWN: "bold yellow"}
+_VERDICTS = {
+    Verdict.ANSWERED: "bold green",
+    Verdict.HEARD: "bold green",
+    Verdict.UNKNOWN: "bold yellow",
+}
 
 
 def journey(
@@ -315,7 +319,8 @@ def _where(story: Story) -> Iterator[tuple[str, str]]:
     """Yield where the packet was seen last, unless it was a question to everybody, or went on."""
     sent = story.trace.journey.of(Part.REQUEST)
     last = story.last or (sent[-1] if sent else None)
-    if story.kind in _TO_EVERYBODY or (last and last is not story.steps(last.packet)[-1]):
+    to_all = story.trace.request.ends.to_all or story.kind in _TO_EVERYBODY
+    if to_all or (last and last is not story.steps(last.packet)[-1]):
         return
     if last is None:
         text = story.gettext("it never left {node}").format(node=story.trace.request.source)

@@ -18,7 +18,9 @@ from netlab.frozen import frozen
 from netlab.messages import N_, Message
 from netlab.scenario.model import Family
 from netlab.scenario.topology import natural
-from netlab.verify.matrix import Result, compare
+from netlab.verify.demands import sender, verdict
+from netlab.verify.demands.probed import Probed
+from netlab.verify.matrix import Result
 
 _NUMBER = re.compile(r"(.*?)([0-9]+)((?:@.*)?)")
 """A name that may be one of a range: the text before the number, the number, and the adapter."""
@@ -48,6 +50,10 @@ class PairGroup:
         return self.results[0].expectation.over
 
     @property
+    def by(self) -> str:
+        return self.results[0].expectation.by
+
+    @property
     def what(self) -> str:
         """The failure of each pair if they are the same, or else what is common to all."""
         nodes = {result.outcome.at for result in self.results}
@@ -66,26 +72,30 @@ class PairGroup:
     @cached_property
     def blocks(self) -> tuple[PairBlock, ...]:
         """The pairs in as few blocks as is easily found, the largest first."""
-        targets: dict[str, set[str]] = defaultdict(set)
-        endpoints: dict[str, set[str]] = defaultdict(set)
-        nodes: dict[str, str] = {}
-        for result in self.results:
-            source, target = result.expectation.source, result.expectation.target
-            for end in (source, target):
-                endpoints[end.node.name].add(end.name)
-            targets[source.name].add(target.name)
-            nodes[source.name] = source.node.name
-        blocks = [
-            PairBlock(
-                tuple(sorted(sources, key=natural)),
-                tuple(sorted(to, key=natural)),
-                sum(len(targets[source]) for source in sources),
-            )
-            for to, sources in _alike(
-                targets, {name: endpoints[node] for name, node in nodes.items()}
-            )
-        ]
-        return tuple(sorted(blocks, key=lambda block: (-block.pairs, natural(block.sources[0]))))
+        return blocks_of(self.results)
+
+
+def blocks_of(results: Iterable[Result]) -> tuple[PairBlock, ...]:
+    """Return pairs in as few blocks as is easily found, the largest first."""
+    targets: dict[str, set[str]] = defaultdict(set)
+    endpoints: dict[str, set[str]] = defaultdict(set)
+    nodes: dict[str, str] = {}
+    for result in results:
+        source, target = result.expectation.source, result.expectation.target
+        for end in (source, target):
+            endpoints[end.node.name].add(end.name)
+        targets[source.name].add(target.name)
+        nodes[source.name] = source.node.name
+    own = {name: endpoints[node] for name, node in nodes.items()}
+    blocks = [
+        PairBlock(
+            tuple(sorted(sources, key=natural)),
+            tuple(sorted(to, key=natural)),
+            sum(len(targets[source]) for source in sources),
+        )
+        for to, sources in _alike(targets, own)
+    ]
+    return tuple(sorted(blocks, key=lambda block: (-block.pairs, natural(block.sources[0]))))
 
 
 def groups(results: Iterable[Result]) -> list[PairGroup]:
@@ -158,7 +168,8 @@ def _alike(
 def _kind(result: Result) -> tuple[object, ...]:
     """Return the key that is the same for all pairs of a group."""
     outcome, expectation = result.outcome, result.expectation
-    return (expectation.over, _in_common(result), _evidence(result) if outcome.cause else "")
+    evidence = _evidence(result) if outcome.cause else ""
+    return (expectation.by, expectation.over, _in_common(result), evidence)
 
 
 def _evidence(result: Result) -> str:
@@ -179,10 +190,13 @@ def _in_common(result: Result, node: str = "") -> str:
     `node`: where all pairs ended, if that is one node.
     """
     outcome, expectation = result.outcome, result.expectation
+    measured = Probed(outcome, result.allowed_sources)
+    if not (verdict.unmet(expectation, measured) or sender.unmet(expectation, measured)):
+        return result.failure or ""  # It is a demand of its own that is not met.
     if outcome.verdict is not Verdict.ANSWERED:
         why = _why_in_common(result, node)
         if expectation.reachable or outcome.verdict is Verdict.UNKNOWN:
-            return compare(expectation.reachable, (), replace(outcome, why=why)) or ""
+            return verdict.compare(expectation.verdict, replace(outcome, why=why)) or ""
         return Message("expected blocked, but it arrived: {why}", why=why)
     observed = _observed_sender(result)
     if not expectation.reachable:

@@ -1,4 +1,4 @@
-"""Measured matrices as JUnit XML: a suite per lab, a case per cell."""
+"""Measured matrices as JUnit XML: a suite per lab, a case per cell and fact."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from xml.etree import ElementTree as Xml
 
 from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
-from netlab.scenario.model import Family
+from netlab.report.verify import fact_cases
+from netlab.scenario.model import ICMP, Family
+from netlab.verify.facts.checked import FactResult
 from netlab.verify.matrix import Result
 from netlab.visible import visible
 
@@ -20,6 +22,7 @@ class Suite:
     results: Sequence[Result] = ()
     seconds: float = 0.0
     error: str | None = None
+    facts: Sequence[FactResult] = ()
 
 
 def render(suites: Sequence[Suite]) -> str:
@@ -48,14 +51,16 @@ def _suite(suite: Suite) -> Xml.Element:
         Xml.SubElement(case, "error", message=visible(suite.error))
     for result in suite.results:
         element.append(_case(suite.name, result))
+    fact_cases.add_cases(element, suite.name, suite.facts)
     return element
 
 
 def _case(lab: str, result: Result) -> Xml.Element:
     expectation = result.expectation
-    expected = "reachable" if expectation.reachable else "blocked"
     over = " over IPv6" * (expectation.over is Family.IPV6)
-    name = f"{expectation.source.name} → {expectation.target.name}{over}: {expected}"
+    by = "" if expectation.by == ICMP else f" by {expectation.by}"
+    pair = f"{expectation.source.name} → {expectation.target.name}"
+    name = f"{pair}{over}{by}: {expectation.verdict}"
     case = Xml.Element("testcase", classname=f"netlab.{lab}", name=name)
     if result.failure:
         kind = "error" if _is_error(result) else "failure"

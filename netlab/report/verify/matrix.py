@@ -15,13 +15,16 @@ from netlab.messages import ENGLISH, N_, render, translator
 from netlab.report.styled import Styled
 from netlab.report.table import Table, listing, paragraph
 from netlab.report.verify.groups import PairBlock, PairGroup, groups, shortened
-from netlab.scenario.model import Family
+from netlab.scenario.expectation import WHATEVER
+from netlab.scenario.model import ICMP, Family
 from netlab.scenario.topology import natural
 from netlab.verify.matrix import Result
 
 _FAMILIES = {Family.IPV4: "IPv4", Family.IPV6: "IPv6"}
 _MOST_CELLS = 40_000
 """Larger matrices are not drawn: nobody reads them, and nobody waits for them."""
+_FEW = 24
+"""Pairs of a kind of probe that are shown by a line each."""
 _MOST_GROUPS = 20
 _MOST_BLOCKS = 5
 _MOST_NAMES = 6
@@ -49,25 +52,34 @@ class Matrix:
     ) -> Iterator[RenderableType]:
         width = options.max_width
         yield from self._drawn(width)
+        yield from _OtherKinds(self._others, self.language).drawn(width)
         yield from _Failures(groups(self.results), width, self.language).lines()
         passed = sum(result.passed for result in self.results)
         style = "green" if passed == len(self.results) else "red"
+        if all(result.expectation.verdict == WHATEVER for result in self.results):
+            text = self.gettext(
+                "{reached} of {count} pairs are reached; the scenario expects nothing"
+            )
+            reached = sum(r.outcome.verdict is Verdict.ANSWERED for r in self.results)
+            yield Text(text.format(reached=reached, count=len(self.results)))
+            return
         text = self.gettext("{passed} of {count} pairs are as expected")
         yield Text(text.format(passed=passed, count=len(self.results)), style)
 
     @cached_property
     def _grids(self) -> list[_FamilyGrid]:
-        """A grid for each family of addresses."""
-        families = dict.fromkeys(result.expectation.over for result in self.results)
-        return [
-            _FamilyGrid(
-                tuple(result for result in self.results if result.expectation.over is family),
-                self.language,
-            )
-            for family in families
-        ]
+        """A grid of pings for each family of addresses."""
+        pings = [result for result in self.results if result.expectation.by == ICMP]
+        return _by_family(pings, self.language)
+
+    @property
+    def _others(self) -> list[Result]:
+        """The pairs that were measured by other kinds of probes."""
+        return [result for result in self.results if result.expectation.by != ICMP]
 
     def _drawn(self, width: int) -> Iterator[RenderableType]:
+        if not self._grids:
+            return
         if (size := max((grid.size for grid in self._grids), default=0)) > _MOST_CELLS:
             text = self.gettext(
                 "A matrix of {size} cells is too large to be drawn: --from and --to choose some of it, "
@@ -108,6 +120,67 @@ class Matrix:
                 over = self.gettext("over {family}").format(family=_FAMILIES[grid.family])
                 yield Text(over, style="bold")
             yield from parts
+
+
+def _by_family(results: Sequence[Result], language: str) -> list[_FamilyGrid]:
+    """Return a grid for each family of addresses."""
+    families = dict.fromkeys(result.expectation.over for result in results)
+    return [
+        _FamilyGrid(tuple(r for r in results if r.expectation.over is family), language)
+        for family in families
+    ]
+
+
+@frozen
+class _OtherKinds:
+    """The pairs that other kinds of probes than pings have measured: a line each, or where they are many, a
+    grid for each kind."""
+
+    results: Sequence[Result]
+    language: str
+
+    def drawn(self, width: int) -> Iterator[RenderableType]:
+        """Yield lines, and grids of signs."""
+        by_kind: dict[str, list[Result]] = {}
+        for result in self.results:
+            by_kind.setdefault(result.expectation.by, []).append(result)
+        gettext = translator(self.language)
+        few = [result for results in by_kind.values() if len(results) <= _FEW for result in results]
+        if few:
+            heads = tuple(gettext(word) for word in (N_("from"), N_("to"), N_("by"), N_("end")))
+            yield Text()
+            yield Table(heads, list(self._lines(few)), closest=2)
+        for by, results in by_kind.items():
+            if len(results) > _FEW:
+                yield Text()
+                yield Text(gettext("by {kind}").format(kind=by), style="bold")
+                for grid in _by_family(results, self.language):
+                    yield from grid.of_signs(width)
+
+    def _lines(self, results: Sequence[Result]) -> Iterator[list[str]]:
+        """Yield a row for the kinds of probes by which a pair ended in the same way."""
+        alike: dict[tuple[str, str, Styled], list[str]] = {}
+        for result in results:
+            ends = result.expectation
+            over = " (IPv6)" * (ends.over is Family.IPV6)
+            alike.setdefault((ends.source.name, ends.target.name, self._end(result)), []).append(
+                f"{ends.by}{over}"
+            )
+        for (source, target, end), kinds in alike.items():
+            yield [source, target, ", ".join(kinds), end]
+
+    def _end(self, result: Result) -> Styled:
+        gettext, outcome = translator(self.language), result.outcome
+        words = {
+            Verdict.ANSWERED: N_("answered"),
+            Verdict.REFUSED: N_("refused"),
+            Verdict.DROPPED: N_("dropped"),
+            Verdict.UNKNOWN: N_("not known"),
+        }
+        word = gettext(words[outcome.verdict])
+        where = f" ({outcome.cause})" if outcome.cause else ""
+        text = f"{word}{where}"
+        return Styled(text if result.passed else f"! {text}", "green" if result.passed else "red")
 
 
 @frozen
@@ -286,6 +359,8 @@ class _Failures:
         names = pairs if len(group.blocks) > 1 else self._named(group.blocks[0])
         if group.over is Family.IPV6:
             names = self._text(N_("{pairs} over IPv6"), pairs=names)
+        if group.by != ICMP:
+            names = self._text(N_("{pairs} by {kind}"), pairs=names, kind=group.by)
         if len(group.blocks) > 1 or count == 1:
             return names
         return self._text(N_("{names}, {count} pairs"), names=names, count=count)

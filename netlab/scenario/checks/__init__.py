@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from netlab.scenario.checks import (
     addresses,
+    forwards,
     host,
     ipv6,
     listening,
@@ -43,12 +44,15 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from vmnets.several_nat(scenario)
     yield from vmnets.numbers(topology)
     yield from services.dhcp(topology)
-    yield from services.forwards(topology)
+    yield from services.several_servers(topology)
+    yield from forwards.forwards(topology)
     yield from host.host_nics(scenario)
     yield from vms.nics(topology, declared)
     yield from subnets.subnets(scenario)
     yield from routes.overlaps(topology)
     yield from routes.default_routes(topology)
+    yield from routes.metrics(topology)
+    yield from routes.stolen(topology)
     yield from ipv6.prefixes(topology)
     yield from addresses.host_twice(topology)
     yield from host.routes(topology)
@@ -57,6 +61,7 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from vms.copies(scenario)
     yield from vms.guests(scenario)
     yield from listening.listening(topology)
+    yield from vms.clients(topology)
     yield from vms.bridges(topology)
     yield from host.forwards(topology)
     yield from vms.macs(topology)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab.scenario.addresses import pools
 from netlab.scenario.checks.lookup import called, lan_path
 from netlab.scenario.mode import Mode
-from netlab.scenario.model import HostAdapter, HostAdapterState, LanDhcp, Scenario
+from netlab.scenario.model import ChainPolicy, HostAdapter, HostAdapterState, Scenario
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import HOST, Topology, router_of, wan_of
 from netlab.suggest import instead
@@ -32,6 +32,7 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
                 f"add `address`, one of {scenario.all_lans.get(card.lan, scenario.lan).subnet}",
                 on_key=True,
             )
+        yield from _ways_out(scenario, name)
     yield from _sharing(scenario)
     if not scenario.cards:
         message = "a VPN needs a card to go through"
@@ -51,14 +52,6 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
                     f"'{machine}' is no machine that could log in",
                     instead(machine, sorted(machines)),
                 )
-        if isinstance(lan.dhcp, LanDhcp):
-            ends = lan.dhcp.range
-            if ends[0] > ends[1] or not all(address in lan.subnet for address in ends):
-                yield PathProblem(
-                    (*path, "dhcp", "range"),
-                    f"{ends[0]} to {ends[1]} is no range of {lan.subnet}",
-                    "write the first address, then the last: [192.168.1.128, 192.168.1.131]",
-                )
     if len(scenario.lans) > MAX_LANS:
         yield PathProblem(
             ("lans",),
@@ -66,6 +59,23 @@ def host_nics(scenario: Scenario) -> Iterator[PathProblem]:
             "leave some out",
             on_key=True,
         )
+
+
+def _ways_out(scenario: Scenario, name: str) -> Iterator[PathProblem]:
+    """Yield what a card has and only a VPN can have, and a metric of a default route that is not there."""
+    card, path = scenario.host.nics[name], ("host", "nics", name)
+    is_tunnel = name not in scenario.cards
+    for key, present in (("routes", bool(card.routes)), ("icmp_errors", not card.icmp_errors)):
+        if present and not is_tunnel:
+            message = f"{name} is a card, and only a VPN has `{key}`"
+            fix = (
+                "write it of a VPN: vpn0" if key == "routes" else "write it of the LAN, or of a VPN"
+            )
+            yield PathProblem((*path, key), message, fix, on_key=True)
+    if card.metric is not None and not (not is_tunnel if card.default is None else card.default):
+        message = f"the host has no default route by {name} that could have a metric"
+        fix = "add `default: true`" if is_tunnel else "remove `metric`, or `default: false`"
+        yield PathProblem((*path, "metric"), message, fix, on_key=True)
 
 
 def _sharing(scenario: Scenario) -> Iterator[PathProblem]:
@@ -122,14 +132,25 @@ def routes(topology: Topology) -> Iterator[PathProblem]:
 
 def forwards(topology: Topology) -> Iterator[PathProblem]:
     """Yield networks between which the host cannot forward."""
-    path: DataPath = ("host", "forwards")
-    forwards = topology.scenario.host.forwards
-    networks = list(
-        dict.fromkeys(adapter.network.name for adapter in topology.nodes[HOST].adapters)
-    )
-    for index, name in enumerate(forwards):
-        if name not in networks:
-            what = f"the host has no adapter on '{name}'"
-            yield PathProblem((*path, index), what, instead(name, networks))
-    if len(set(forwards)) == 1:
+    host = topology.scenario.host
+    present = {adapter.network.name for adapter in topology.nodes[HOST].adapters}
+    networks = [
+        name for name, network in topology.networks.items() if (network.lan or name) in present
+    ]
+    for key, names in (("forwards", host.forwards), ("forward_allows", host.forward_allows)):
+        for index, name in enumerate(names):
+            if name not in networks:
+                what = f"the host has no adapter on '{name}'"
+                yield PathProblem(("host", key, index), what, instead(name, networks))
+    joined = {
+        (name in topology.networks and topology.networks[name].lan) or name
+        for name in host.forwards
+    }
+    if len(joined) == 1:
+        path: DataPath = ("host", "forwards")
         yield PathProblem(path, "one network is not enough to forward", "name two or more")
+    if host.forward_allows and not host.rules and host.forward_policy is not ChainPolicy.DROP:
+        path = ("host", "forward_allows")
+        message = "nothing keeps forwarded packets out that could be let pass"
+        fix = "add `rules` or `forward_policy: drop`"
+        yield PathProblem(path, message, fix, on_key=True, is_warning=True)

@@ -10,8 +10,9 @@ from netlab.scenario.checks.host import MAX_LANS
 from netlab.scenario.checks.lookup import lan_path
 from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import Scenario, Vmnet
+from netlab.scenario.names import WIFI, card_kind
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import WIFI, Network, Topology
+from netlab.scenario.topology import Network, Topology
 
 
 def prefixes(topology: Topology) -> Iterator[PathProblem]:
@@ -23,7 +24,7 @@ def prefixes(topology: Topology) -> Iterator[PathProblem]:
             fix = "use a public one, for example 2001:db8:1::/64"
             yield PathProblem(path, f"no provider leads to the private prefix {lan.ipv6}", fix)
         for bridged in networks.values():
-            wireless = bridged.mode and bridged.nic and bridged.nic.startswith(WIFI)
+            wireless = bridged.mode and bridged.nic and card_kind(bridged.nic) == WIFI
             if lan.ipv6 and wireless and bridged.lan == name:
                 bridge = f"{bridged.name} is bridged to {bridged.nic}"
                 message = f"{bridge}: IPv6 over a Wi-Fi bridge is not emulated"

@@ -65,7 +65,7 @@ def names(scenario: Scenario) -> Iterator[PathProblem]:
             lower in reserved
             or lower in servers
             or lower.startswith("vmnet")
-            or _is_card(path, lower)
+            or _is_card(path, lower, scenario)
         ):
             yield PathProblem(
                 path, f"'{name}' is netlab's own name", "call it something else", on_key=True
@@ -90,9 +90,10 @@ def _private_networks(scenario: Scenario) -> Iterator[str]:
             yield private_name(nic.network, vm, index).lower()
 
 
-def _is_card(path: DataPath, name: str) -> bool:
+def _is_card(path: DataPath, name: str, scenario: Scenario) -> bool:
     """Return whether a network has the name of a card: the host has an interface for both."""
-    return path[0] == "vmnets" and re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
+    reserved = re.fullmatch("(eth|wlan|vpn)[0-9]*", name) is not None
+    return path[0] == "vmnets" and (reserved or name in scenario.host.nics)
 
 
 def _no_interface(path: DataPath, name: str, kind: str) -> Iterator[PathProblem]:

@@ -107,18 +107,61 @@ def overlaps(topology: Topology) -> Iterator[PathProblem]:
 
 
 def default_routes(topology: Topology) -> Iterator[PathProblem]:
-    """Warn of machines to which several networks bring a default route: only the first adapter's is taken."""
-    leased = _leased_gateways(topology)
+    """Warn of machines to which several networks bring a default route: only one adapter's is taken.
+
+    That a full tunnel takes it from the host's cards is what it is for.
+    """
+    leased, tunnels = _leased_gateways(topology), topology.tunnels
     for node in topology.nodes.values():
         if len(node.adapters) > 1:
-            outward = [adapter for adapter in node.adapters if _leads_out(adapter, leased)]
-            outward_ipv6 = [adapter for adapter in node.adapters if adapter.leads_out_ipv6]
+            adapters = [adapter for adapter in node.adapters if adapter not in tunnels]
+            outward = [adapter for adapter in adapters if _leads_out(adapter, leased)]
+            outward_ipv6 = [adapter for adapter in adapters if adapter.leads_out_ipv6]
             race = list(_race(topology, "", outward))
             yield from race or _race(topology, "IPv6 ", outward_ipv6)
 
 
+def metrics(topology: Topology) -> Iterator[PathProblem]:
+    """Yield metrics that two default routes of a machine have: the kernel has one route of a metric."""
+    for node in topology.nodes.values():
+        owner: dict[int, Adapter] = {}
+        for adapter in node.adapters:
+            if adapter.metric is None or not (adapter.gateway or adapter.by_dhcp):
+                continue
+            first = owner.setdefault(adapter.metric, adapter)
+            if first is not adapter:
+                yield PathProblem(
+                    adapter_path(topology, adapter),
+                    f"{node.name}'s default routes by {first.holder} and {adapter.holder} have both the"
+                    f" metric {adapter.metric}",
+                    "give one of them another `metric`, or `default: false`",
+                )
+
+
+def stolen(topology: Topology) -> Iterator[PathProblem]:
+    """Warn of subnets of the host's networks that a VPN's routes take away from them."""
+    adapters = topology.nodes[HOST].adapters
+    for tunnel in topology.tunnels:
+        for index, (route, _) in enumerate(tunnel.routes):
+            for adapter in adapters:
+                subnet = _subnet(topology, adapter.network, Family.IPV4)
+                if subnet is None or adapter.network.name == tunnel.network.name:
+                    continue
+                if isinstance(subnet.prefix, IPv4Network) and route.subnet_of(subnet.prefix):
+                    yield PathProblem(
+                        ("host", "nics", tunnel.interface, "routes", index),
+                        f"host sends {route} by {tunnel.interface}, since that VPN takes it from"
+                        f" {subnet.owner}'s {subnet.prefix}: {subnet.overlapping(route)} are not reached"
+                        " from host",
+                        "leave the route out (split tunnel), or choose another subnet, unless that is what"
+                        " you want to see",
+                        is_warning=True,
+                    )
+
+
 def _race(topology: Topology, family: str, adapters: list[Adapter]) -> Iterator[PathProblem]:
     """Yield the warning of a machine's adapters that bring default routes, if by several networks."""
+    adapters = sorted(adapters, key=lambda adapter: adapter.metric or 0)
     segment = adapters[0].network.segment if adapters else ""
     idle = [adapter for adapter in adapters if adapter.network.segment != segment]
     if not idle:
@@ -129,13 +172,15 @@ def _race(topology: Topology, family: str, adapters: list[Adapter]) -> Iterator[
         for adapter in (taken, *idle)
     ]
     incoming = " and ".join(adapter.holder for adapter in idle)
+    is_first = taken.interface == topology.nodes[taken.node].primary.interface
+    why = "the first adapter" if is_first else "the one with the lowest metric"
     yield PathProblem(
         adapter_path(topology, idle[0]),
         f"{taken.node} has {family}default routes by {' and '.join(routes)}, and takes that by"
-        f" {taken.holder}, the first adapter: replies to what comes in by {incoming} from other networks"
+        f" {taken.holder}, {why}: replies to what comes in by {incoming} from other networks"
         f" leave by {taken.holder} (asymmetric)",
-        "let the adapter that is to be taken be the first, or the others have no gateway, unless that is"
-        " what you want to see",
+        "give the adapter that is to be taken the lowest `metric`, or the others `default: false`, unless"
+        " that is what you want to see",
         is_warning=True,
     )
 
@@ -148,9 +193,7 @@ def _leased_gateways(topology: Topology) -> dict[str, bool]:
     gateways: dict[str, bool] = {}
     for network in topology.networks.values():
         if network.serves:
-            mode = network.mode
-            tells = mode is None or mode.on_lan or mode.router is not None
-            gateways[network.segment] = tells and gateways.get(network.segment, True)
+            gateways[network.segment] = network.tells_router and gateways.get(network.segment, True)
     return gateways
 
 
@@ -158,6 +201,8 @@ def _leads_out(adapter: Adapter, leased: dict[str, bool]) -> bool:
     """Return whether an adapter brings its machine a default route of IPv4, for certain."""
     if not adapter.speaks or adapter.address:
         return adapter.speaks and adapter.gateway is not None
+    if adapter.metric is None:
+        return False
     return all(leased.get(network.segment, True) for network in adapter.plugged_into)
 
 
@@ -228,7 +273,9 @@ def _passages(topology: Topology) -> Iterator[tuple[Network, Network]]:
     )
     for node in topology.nodes.values():
         if node.role is Role.VM and node.is_router:
-            yield from permutations((adapter.network for adapter in node.adapters), 2)
+            for near, far in permutations((adapter.network for adapter in node.adapters), 2):
+                yield near, far
+                yield from product([near], lans if far in inside else ())
 
 
 def _subnet(topology: Topology, network: Network, family: Family) -> _Subnet | None:

@@ -1,44 +1,94 @@
-"""Services for VMs: DHCP's ranges and reservations, NAT's forwards, and room for all who come."""
+"""Services for VMs: DHCP's ranges and reservations, and room for all who come."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address
 
-from netlab.scenario.addresses import mac, pools
-from netlab.scenario.checks.lookup import adapter_path, adapters, lan_path
-from netlab.scenario.model import LanDhcp
+from netlab.scenario.addresses import mac
+from netlab.scenario.checks.lookup import adapter_path, lan_path, network_path, written_name
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import HOST, Network, Topology
+from netlab.scenario.topology import Network, Topology
 
 
 def dhcp(topology: Topology) -> Iterator[PathProblem]:
-    """Yield ranges and reservations that do not fit into their networks."""
-    asking = {
-        (vm, nic.network) for vm, _, nic in adapters(topology.scenario) if nic.address is None
+    """Yield settings of DHCP servers that do not fit into their networks, or that come to nothing."""
+    scenario = topology.scenario
+    # Adapters' private networks are one in the file, and a bridged one has its LAN's server.
+    written = {
+        written_name(scenario, network): network
+        for network in topology.networks.values()
+        if network.dhcp and not (network.mode and network.mode.on_lan)
     }
-    for network in topology.vmnets:
-        if network.dhcp is None:
+    for name, network in written.items():
+        yield from _dhcp(topology, network, (*network_path(scenario, name), "dhcp"))
+
+
+def _dhcp(topology: Topology, network: Network, path: DataPath) -> Iterator[PathProblem]:
+    settings = network.dhcp
+    assert settings
+    subnet = f"{network.name}'s {network.subnet}"
+    ends = settings.range or ()
+    for address in ends:
+        if address not in network.subnet:
+            yield PathProblem(
+                (*path, "range"),
+                f"the DHCP range's {address} is outside {subnet}",
+                "use addresses of the subnet, or remove `range`",
+            )
+    server = network.dhcp_server
+    if server and server not in network.subnet:
+        message = f"the DHCP server's {server} is outside {subnet}"
+        yield PathProblem((*path, "server"), message, f"use an address of {network.subnet}")
+    elif server and ends and ends[0] <= server <= ends[1]:
+        message = (
+            f"the DHCP range has {server}, which is the DHCP server's own: it leases all but that"
+        )
+        yield PathProblem((*path, "range"), message, f"let it end at {server - 1}", is_warning=True)
+    if settings.lease and settings.max_lease and settings.lease > settings.max_lease:
+        message = f"a lease of {settings.lease} s is longer than `max_lease`"
+        yield PathProblem((*path, "lease"), message, "make it shorter, or `max_lease` longer")
+    if isinstance(settings.router, IPv4Address) and settings.router not in network.subnet:
+        message = (
+            f"DHCP tells clients of the gateway {settings.router}, which is outside {subnet}:"
+            " no neighbour of theirs, so they have no default route"
+        )
+        fix = f"use an address of {network.subnet}, or none"
+        yield PathProblem((*path, "router"), message, fix, is_warning=True)
+    for index, address in enumerate(settings.dns):
+        if address.is_loopback:
+            message = f"the name server {address} is each client itself, and none runs there"
+            fix = "name a server that they reach, unless that is what you want to see"
+            yield PathProblem((*path, "dns", index), message, fix, is_warning=True)
+    yield from _reservations(topology, network, (*path, "reservations"))
+
+
+def several_servers(topology: Topology) -> Iterator[PathProblem]:
+    """Warn of networks on which several DHCP servers answer: clients take the first offer."""
+    servers: dict[str, list[tuple[int, str, DataPath]]] = {}
+    for network in topology.networks.values():
+        own = network.lan == network.name or not (network.mode and network.mode.on_lan)
+        if network.serves and own and network.dhcp and network.numbered:
+            path = network_path(topology.scenario, network.name)
+            server = (network.dhcp.delay, f"the server of {network.name}", path)
+            servers.setdefault(network.segment, []).append(server)
+    for node in topology.nodes.values():
+        for adapter, settings in node.dhcp_servers:
+            if adapter.plugged_into:
+                server = (settings.delay, node.name, ("vms", node.name, "dhcp_server"))
+                servers.setdefault(adapter.network.segment, []).append(server)
+    for segment, answering in servers.items():
+        if len(answering) == 1:
             continue
-        path: DataPath = ("vmnets", network.name, "dhcp")
-        subnet = f"{network.name}'s {network.subnet}"
-        server = pools.dhcp_server(network.subnet)
-        ends = network.dhcp.range or ()
-        for address in ends:
-            if address not in network.subnet:
-                yield PathProblem(
-                    (*path, "range"),
-                    f"the DHCP range's {address} is outside {subnet}",
-                    "use addresses of the subnet, or remove `range`",
-                )
-        if ends and ends[0] <= server <= ends[1]:
-            message = f"the DHCP range leases {server}, which is the DHCP server's own"
-            yield PathProblem((*path, "range"), message, f"let it end at {server - 1}")
-        if network.dhcp.lease > network.dhcp.max_lease:
-            message = f"a lease of {network.dhcp.lease} s is longer than `max_lease`"
-            yield PathProblem((*path, "lease"), message, "make it shorter, or `max_lease` longer")
-        yield from _reservations(asking, network, (*path, "reservations"))
+        (first, name, _), (second, *_), *_ = sorted(answering, key=lambda server: server[0])
+        names = " and ".join(name for _, name, _ in answering)
+        chosen = f"clients take the offer of {name}, the first"
+        if first == second:
+            chosen = "clients take the first offer, which may be of either"
+        message = f"{len(answering)} DHCP servers answer on {segment}, {names}: {chosen}"
+        fix = "stop one of them, or say by a `delay` or `dhcp_delay` who is late"
+        yield PathProblem(answering[-1][2], message, fix, on_key=True, is_warning=True)
 
 
 def without_address(topology: Topology) -> Iterator[PathProblem]:
@@ -52,81 +102,18 @@ def without_address(topology: Topology) -> Iterator[PathProblem]:
                 )
 
 
-def _reservations(
-    asking: set[tuple[str, str]], network: Network, path: DataPath
-) -> Iterator[PathProblem]:
-    """Yield reservations for nobody; `asking` are VMs that ask DHCP, and their networks."""
+def _reservations(topology: Topology, network: Network, path: DataPath) -> Iterator[PathProblem]:
+    """Yield reservations for nobody, and addresses that cannot be reserved."""
     assert network.dhcp
+    asking = {adapter.node for adapter in topology.neighbours(network) if adapter.by_dhcp}
     for client, address in network.dhcp.reservations.items():
-        if (client, network.name) not in asking and not mac.plain(client):
+        if client not in asking and not mac.plain(client):
             message = f"no VM '{client}' asks {network.name}'s DHCP for an address"
             fix = "name a VM with an adapter there and no static address, or a MAC"
             yield PathProblem((*path, client), message, fix, on_key=True)
         if address not in network.subnet:
             message = f"{client}'s address {address} is outside {network.name}'s {network.subnet}"
             yield PathProblem((*path, client), message, f"use an address of {network.subnet}")
-
-
-def forwards(topology: Topology) -> Iterator[PathProblem]:
-    """Yield forwards of a port that is taken, and those that lead to no VM behind their NAT device."""
-    scenario = topology.scenario
-    taken: dict[tuple[str, int], str] = {}
-    if scenario.host.proxy:
-        taken["tcp", scenario.host.proxy.port] = "its proxy"
-    for name, vmnet in scenario.vmnets.items():
-        if vmnet.nat is None or vmnet.own_subnet is None:
-            continue
-        for protocol, forwards in (
-            ("tcp", vmnet.nat.forwards.tcp),
-            ("udp", vmnet.nat.forwards.udp),
-        ):
-            for port, target in forwards.items():
-                path: DataPath = ("vmnets", name, "nat", "forwards", protocol, str(port))
-                if owner := taken.get((protocol, port)):
-                    message = (
-                        f"the host's {protocol} port {port} is taken twice: by {owner} and {name}"
-                    )
-                    yield PathProblem(path, message, "use another port of the host", on_key=True)
-                taken.setdefault((protocol, port), name)
-                if not topology.nodes[HOST].firewall.lets_in(protocol, port):
-                    yield _shut(protocol, port, path)
-                yield from _forward_target(topology, name, vmnet.own_subnet, target, path)
-
-
-def _shut(protocol: str, port: int, path: DataPath) -> PathProblem:
-    """Return the warning that the host's firewall keeps callers from a program at a forwarded port."""
-    message = (
-        f"the host's firewall does not let {protocol} {port} in: the LAN will not reach the VM"
-    )
-    fix = f"add `allows: [{protocol}:{port}]` to the host"
-    return PathProblem(path, message, fix, on_key=True, is_warning=True)
-
-
-def _forward_target(
-    topology: Topology, name: str, subnet: IPv4Network, target: str, path: DataPath
-) -> Iterator[PathProblem]:
-    machine, _, port = target.partition(":")
-    if int(port) > 65535:
-        yield PathProblem(path, f"there is no port {port}", "use 1 to 65535")
-    private = topology.scenario.vmnets[name].mode.private
-    if private and machine[0].isdigit():
-        message = f"each VM on {name} has a network of its own, and each may be {machine}"
-        yield PathProblem(path, message, "name a VM")
-        return
-    if machine[0].isdigit():
-        try:
-            is_inside = IPv4Address(machine) in subnet
-        except ValueError:
-            is_inside = False
-        if not is_inside:
-            message = f"{machine} is no address of {name}'s {subnet}"
-            yield PathProblem(path, message, "name a VM, or an address of the subnet")
-        return
-    vm = topology.scenario.vms.get(machine)
-    served = private or topology.networks[name].leases
-    if not vm or not any(nic.network == name and (nic.address or served) for nic in vm.nics):
-        message = f"no VM '{machine}' has an address on {name}"
-        yield PathProblem(path, message, "name a VM with an adapter there, or an address")
 
 
 BRIDGE_PORTS = 1023
@@ -146,7 +133,7 @@ def sizes(topology: Topology) -> Iterator[PathProblem]:
             continue
         first, last = network.pool
         room = int(last) - int(first) + 1
-        chosen = at_lan and isinstance(scenario.all_lans[name].dhcp, LanDhcp)
+        chosen = at_lan and scenario.all_lans[name].dhcp.range is not None
         if asking > room and not chosen:
             path: DataPath = (*lan_path(name), "subnet") if at_lan else ("vmnets", name)
             yield PathProblem(

@@ -8,6 +8,7 @@ from netlab.scenario.checks.lookup import KeysAt, written_name
 from netlab.scenario.checks.names import network_name
 from netlab.scenario.mode import VMWARE, Mode
 from netlab.scenario.model import AUTOMATIC, Scenario
+from netlab.scenario.names import WIFI, card_kind
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import Network, Topology
 from netlab.suggest import instead
@@ -34,6 +35,9 @@ def vmnets(scenario: Scenario, keys_at: KeysAt) -> Iterator[PathProblem]:
                     yield PathProblem((*path, key), message, "remove it", on_key=True)
             continue
         yield from _bridged(scenario, name, bridged)
+        if vmnet.mode.product is not VMWARE:
+            yield from _linux_only(scenario, name)
+    yield from _several_bridges_of_the_host(scenario)
 
 
 def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator[PathProblem]:
@@ -79,24 +83,63 @@ def _bridged(scenario: Scenario, name: str, bridged: dict[str, str]) -> Iterator
     bridged.setdefault(nic, name)
 
 
+def _linux_only(scenario: Scenario, name: str) -> Iterator[PathProblem]:
+    """Yield what Linux' own ways to a card do not have: a choice of the card, and Wi-Fi."""
+    vmnet, path = scenario.vmnets[name], ("vmnets", name)
+    if vmnet.nic == AUTOMATIC:
+        yield PathProblem(
+            (*path, "nic"),
+            f"only VMware's bridged networks choose a card; {name} is {vmnet.mode.value}",
+            f"name one: {', '.join(scenario.cards)}",
+        )
+    elif card_kind(vmnet.nic or next(iter(scenario.cards), "eth0")) == WIFI:
+        yield PathProblem(
+            path,
+            f"{name} is {vmnet.mode.value}, and a Wi-Fi card carries no frames of other MAC addresses",
+            "use a wired card: `nic: eth0`",
+            on_key=True,
+        )
+
+
+def _several_bridges_of_the_host(scenario: Scenario) -> Iterator[PathProblem]:
+    """Yield bridges of the host beside the first: a lab's host has one."""
+    bridges = [name for name, vmnet in scenario.vmnets.items() if vmnet.mode.in_host]
+    for name in bridges[1:]:
+        yield PathProblem(
+            ("vmnets", name),
+            f"{name} is a second bridge of the host, beside {bridges[0]}: netlab builds one",
+            f"put the VMs on {bridges[0]}, or use another mode",
+            on_key=True,
+        )
+
+
 def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathProblem]:
     """Yield settings of a part that a network of this mode does not have."""
     vmnet = scenario.vmnets[name]
     mode = vmnet.mode
     parts = {
         "adapter": mode.host_adapter,
-        "dhcp": mode.dhcp_server if mode.product is VMWARE else None,
+        "dhcp": mode.dhcp_keys,
         "nat": mode.nat_device,
     }
     for key, part in parts.items():
-        if getattr(vmnet, key) is not None and part is None:
+        if getattr(vmnet, key) is not None and not part:
             message = f"{name} is {vmnet.mode.value}, and has no `{key}`"
             yield PathProblem(
                 ("vmnets", name, key), message, "remove it, or use another mode", on_key=True
             )
+    if vmnet.br_netfilter and not mode.in_host:
+        message = f"{name} is {mode.value}: its frames meet no rules of the host"
+        yield PathProblem(
+            ("vmnets", name, "br_netfilter"),
+            message,
+            "remove it, or use the mode host-bridge",
+            on_key=True,
+        )
+    yield from _dhcp(scenario, name, keys_at)
     if vmnet.nat and mode.nat_device:
         keys = keys_at("vmnets", name, "nat")
-        settable = {"forwards", "localhost_reachable"}
+        settable = {"forwards", "hairpin", "localhost_reachable", "ports"}
         if mode.product is VMWARE:
             settable = keys - {"localhost_reachable"}
         for key in sorted(keys - settable):
@@ -109,6 +152,23 @@ def _settings(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathPr
             f"the gateway {adapter.gateway} is outside {name}'s {vmnet.subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
+
+
+def _dhcp(scenario: Scenario, name: str, keys_at: KeysAt) -> Iterator[PathProblem]:
+    """Yield settings of DHCP that the network's product does not have."""
+    vmnet = scenario.vmnets[name]
+    settable = vmnet.mode.dhcp_keys
+    if not (vmnet.dhcp and settable):
+        return
+    path: DataPath = ("vmnets", name, "dhcp")
+    if not vmnet.dhcp.on and "on" not in settable:
+        message = f"{vmnet.mode.value} always serves DHCP"
+        fix = "remove it; `stopped: [dhcp]` stops what serves it"
+        yield PathProblem(path, message, fix, on_key=True)
+    for key in sorted(keys_at(*map(str, path)) - settable - {"on"}):
+        message = f"{vmnet.mode.value} has no `{key}` of DHCP that could be set"
+        fix = f"remove it; there are: {', '.join(sorted(settable))}"
+        yield PathProblem((*path, key), message, fix, on_key=True)
 
 
 def several_nat(scenario: Scenario) -> Iterator[PathProblem]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from netlab.scenario.checks.lookup import adapters, subnets
-from netlab.scenario.model import MovedOrCopied, Nic, Scenario, Vm
+from netlab.scenario.model import MACHINE_ID, MovedOrCopied, Nic, Scenario, Vm
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
@@ -49,6 +49,11 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
             yield PathProblem(
                 (*path, "released"), message, "remove `released`, or `address`", on_key=True
             )
+        if not nic.default and (nic.gateway or nic.metric is not None):
+            key = "metric" if nic.metric is not None else "gateway"
+            message = f"{vm} takes no default route by eth{index} (`default: false`)"
+            fix = f"remove `{key}`, or `default: false`"
+            yield PathProblem((*path, key), message, fix, on_key=True)
         segment = scenario.segments.get(nic.network)
         if nic.address and segment and segment.subnet is None:
             yield PathProblem(
@@ -115,13 +120,45 @@ def copies(scenario: Scenario) -> Iterator[PathProblem]:
             yield PathProblem((*path, "copy_of"), message, fix)
 
 
+def clients(topology: Topology) -> Iterator[PathProblem]:
+    """Warn of adapters of several VMs that are one client to a DHCP server, and get one address."""
+    asking: dict[tuple[str, str], Adapter] = {}
+    vms = topology.scenario.vms
+    originals_first = sorted(
+        (node for node in topology.nodes.values() if node.role is Role.VM),
+        key=lambda node: vms[node.name].copy_of is not None,
+    )
+    for node in originals_first:
+        for adapter in node.adapters:
+            if not (adapter.client_id and adapter.by_dhcp and adapter.network.leases):
+                continue
+            first = asking.setdefault((adapter.network.segment, adapter.client_id), adapter)
+            if first is not adapter and first.mac != adapter.mac:
+                reason = (
+                    "machine-id" if _is_copied(topology, first, adapter) else "client identifier"
+                )
+                message = (
+                    f"{node.name} has the {reason} of {first.node}: to a DHCP server they are one client,"
+                    f" and get one address on {adapter.network.name}"
+                )
+                fix = "add `client_id: mac` to one of them, unless that is what you want to see"
+                yield PathProblem(("vms", node.name), message, fix, on_key=True, is_warning=True)
+
+
+def _is_copied(topology: Topology, *adapters: Adapter) -> bool:
+    vms = topology.scenario.vms
+    return all(vms[adapter.node].client_id == MACHINE_ID for adapter in adapters)
+
+
 def guests(scenario: Scenario) -> Iterator[PathProblem]:
     """Yield settings of a guest that it cannot have, or has twice."""
     for vm, machine in scenario.vms.items():
         path: DataPath = ("vms", vm)
         yield from _dhcp_servers(machine, vm, (*path, "dhcp_server"))
         yield from _nat(machine, vm, path)
-        yield from _forwards(scenario, machine, path)
+        if machine.dhcp_delay and not machine.dhcp_server:
+            message, fix = f"{vm} serves no DHCP", "add `dhcp_server: true`, or remove it"
+            yield PathProblem((*path, "dhcp_delay"), message, fix, on_key=True)
         if machine.forwards and len(machine.nics) == 1:
             message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield PathProblem((*path, "forwards"), message, fix, on_key=True)
@@ -140,6 +177,9 @@ def _dhcp_servers(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]
             message = f"{vm} serves DHCP on {nic.network} and has no address there"
             fix = f"add `address` to {name}" if index else "add `address` to its first adapter"
             yield PathProblem(path, message, fix, on_key=True)
+        if settings.server:
+            message = f"{vm} serves DHCP at its own address"
+            yield PathProblem((*path, name, "server"), message, "remove it", on_key=True)
 
 
 def _nat(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:
@@ -162,39 +202,6 @@ def _nat(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:
             f"{vm} is a bridge between its adapters, or a router with NAT: one address, or one each"
         )
         yield PathProblem((*path, "nat"), message, "remove `bridges` or `nat`", on_key=True)
-
-
-def _forwards(scenario: Scenario, machine: Vm, path: DataPath) -> Iterator[PathProblem]:
-    """Yield forwards of a VM's NAT that lead to no machine behind it."""
-    if machine.nat is None:
-        return
-    outer = int(machine.nat.adapter.removeprefix("eth"))
-    inside = {nic.network for index, nic in enumerate(machine.nics) if index != outer}
-    forwards = machine.nat.forwards
-    for protocol, ports in (("tcp", forwards.tcp), ("udp", forwards.udp)):
-        for port, text in ports.items():
-            place: DataPath = (*path, "nat", "forwards", protocol, str(port))
-            target, _, to_port = text.partition(":")
-            behind = scenario.vms.get(target)
-            if int(to_port) > MAX_PORT:
-                yield PathProblem(place, f"there is no port {to_port}", f"use 1 to {MAX_PORT}")
-            if target[0].isdigit():
-                if not _is_address(target):
-                    yield PathProblem(place, f"{target} is no address", "name a VM, or an address")
-            elif not behind or not any(nic.network in inside for nic in behind.nics):
-                message = f"no VM '{target}' is on {' or '.join(sorted(inside))}, behind this NAT"
-                yield PathProblem(place, message, "name a VM with an adapter there, or an address")
-
-
-MAX_PORT = 65535
-
-
-def _is_address(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _no_adapter(machine: Vm, vm: str, name: str, path: DataPath) -> PathProblem:

@@ -10,42 +10,62 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from netlab.scenario.model.common import Proxy
-from netlab.scenario.model.expectations import Expectations, Expected, Rule, is_pattern
+from netlab.scenario.model.dhcp import Dhcp
+from netlab.scenario.model.expectations import (
+    ANY,
+    ICMP,
+    IPERF3,
+    BandwidthExpected,
+    DhcpExpected,
+    DnsExpected,
+    Expectations,
+    Expected,
+    HttpExpected,
+    LossExpected,
+    Rule,
+    is_pattern,
+)
+from netlab.scenario.model.facts import Fact, LeaseFact, NeighbourFact, RouteFact
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, NatBehaviour, RouterNat
 from netlab.scenario.model.values import (
     AUTOMATIC,
+    MACHINE_ID,
+    ChainPolicy,
     Family,
     HostAdapterState,
     LanName,
     Listen,
     MovedOrCopied,
+    NatPorts,
     NodeName,
     OneLine,
+    RuleSet,
     Switching,
     VmnetName,
     VmnetService,
 )
-from netlab.scenario.model.vmnets import Dhcp, Forwards, HostAdapter, Nat, Segment, Vmnet
+from netlab.scenario.model.vmnets import HostAdapter, Nat, Segment, Vmnet
 from netlab.scenario.model.vms import Nic, Transfer, Vm, VmNat
-from netlab.scenario.model.world import (
-    FurtherLan,
-    Host,
-    HostNic,
-    Internet,
-    Lan,
-    LanDhcp,
-    Peer,
-    Server,
-)
+from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, Peer, Server
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 __all__ = [
+    "ANY",
     "AUTOMATIC",
+    "ICMP",
+    "IPERF3",
+    "MACHINE_ID",
     "MAPPINGS",
+    "BandwidthExpected",
+    "ChainPolicy",
     "Dhcp",
+    "DhcpExpected",
+    "DnsExpected",
     "Expectations",
+    "Fact",
     "Family",
     "Forwards",
     "FurtherLan",
@@ -53,16 +73,24 @@ __all__ = [
     "HostAdapter",
     "HostAdapterState",
     "HostNic",
+    "HttpExpected",
     "Internet",
     "Lan",
-    "LanDhcp",
+    "LeaseFact",
     "Listen",
+    "LossExpected",
     "MovedOrCopied",
     "Nat",
+    "NatBehaviour",
+    "NatPorts",
+    "NeighbourFact",
     "Nic",
     "Peer",
     "Proxy",
+    "RouteFact",
+    "RouterNat",
     "Rule",
+    "RuleSet",
     "Scenario",
     "Segment",
     "Server",
@@ -96,7 +124,10 @@ class Scenario:
         default={}, description="LAN segments: name, and {} or the subnet of static addresses."
     )
     vms: dict[NodeName, Vm]
-    expect: Expected
+    expect: Expected = key(
+        default=Expectations(),
+        description="What must be true of it: who reaches whom, and facts. Left out: `verify` shows what is.",
+    )
 
     @property
     def cards(self) -> list[str]:
@@ -110,21 +141,10 @@ class Scenario:
 
 
 MAPPINGS = (
-    *(Scenario, Internet, Server, Lan, FurtherLan, LanDhcp, Peer, Host, HostNic, Proxy),
-    *(
-        Vmnet,
-        HostAdapter,
-        Dhcp,
-        Nat,
-        Forwards,
-        Segment,
-        Vm,
-        VmNat,
-        Nic,
-        Transfer,
-        Expectations,
-        Rule,
-    ),
+    *(Scenario, Internet, Server, Lan, FurtherLan, Peer, Host, HostNic, Proxy),
+    *(Vmnet, HostAdapter, Dhcp, Nat, RouterNat, Forwards, Segment, Vm, VmNat, Nic, Transfer),
+    *(Expectations, Rule, Fact, LeaseFact, RouteFact, NeighbourFact),
+    *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),
 )
 """All kinds of mappings that a file has."""
 

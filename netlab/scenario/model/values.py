@@ -12,6 +12,7 @@ from netlab.scenario.addresses.mac import plain
 from netlab.scenario.listening import listening_port
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
+    FORWARD_TARGET,
     HOST_NAME,
     HOST_NIC_NAME,
     LAN_NAME,
@@ -20,8 +21,11 @@ from netlab.scenario.names import (
     NODE_NAME,
     VM_NIC_NAME,
 )
+from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.visible import is_visible
 
+MACHINE_ID = "machine-id"
+"""A DHCP client that identifies itself by its guest's machine-id."""
 AUTOMATIC = "automatic"
 """A bridged vmnet that follows the host's default route."""
 
@@ -60,6 +64,28 @@ class Switching(StrEnum):
 
     SWITCH = "switch"
     HUB = "hub"
+
+
+class RuleSet(StrEnum):
+    """A program that writes rules for what the host forwards."""
+
+    DOCKER = "docker"
+    UFW = "ufw"
+    FIREWALLD = "firewalld"
+
+
+class ChainPolicy(StrEnum):
+    """A policy of a chain."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+
+
+class NatPorts(StrEnum):
+    """The ports that a NAT gives to what it translates."""
+
+    PRESERVED = "preserved"
+    RANDOM = "random"
 
 
 class Family(StrEnum):
@@ -127,6 +153,10 @@ def _further(value: object) -> IPv4Interface | IPv4Address:
     if not length.isdecimal() or not 8 <= int(length) <= address.max_prefixlen:
         raise ValueError("must have a prefix length from /8 to /32")
     return IPv4Interface((int(address), int(length)))
+
+
+def _name_server(address: IPv4Address) -> IPv4Address:
+    return address if address.is_loopback else _usable_address(address)
 
 
 _ON_OFF = {"on": True, "off": False}
@@ -198,6 +228,14 @@ def _allowed(word: str) -> str:
         raise ValueError("must be icmp, tcp, udp, or a port like tcp:80") from error
 
 
+def _client_id(word: str) -> str:
+    if not re.fullmatch("[!-~]{1,64}", word):
+        raise ValueError(
+            "must be machine-id, mac, bytes like 01:02:03, or a text of at most 64 letters"
+        )
+    return word
+
+
 def _port(word: str) -> str:
     protocol, colon, port = word.partition(":")
     number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 0
@@ -209,6 +247,24 @@ def _port(word: str) -> str:
 def _listening(word: str) -> str:
     listening_port(word)
     return word
+
+
+def _bandwidth(value: object) -> object:
+    """Return bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    matched = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
+    if not matched:
+        raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
+    # The kernel counts bytes.
+    bits = 8 * round(float(matched[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[matched[2]] / 8)
+    if not 8_000 <= bits <= 10**10:
+        raise ValueError("must be from 8kbit to 10gbit")
+    return bits
+
+
+def _forwarded(value: object) -> ForwardedPorts:
+    return value if isinstance(value, ForwardedPorts) else forwarded_ports(str(value))
 
 
 def _text_like(*examples: str) -> dict[str, Any]:
@@ -223,6 +279,11 @@ AddressAndMask = Annotated[
     IPv4Interface | IPv4Address,
     Valid(instead=_further, schema=_text_like("10.0.0.5", "10.0.0.5/32")),
 ]
+NameServer = Annotated[
+    IPv4Address,
+    Valid(before=_text, after=_name_server, schema={"type": "string", "format": "ipv4"}),
+]
+"""An address that names are asked at, also one of the loopback."""
 Subnet = Annotated[
     IPv4Network, Valid(before=_text, after=_usable_subnet, schema=_text_like("10.0.0.0/24"))
 ]
@@ -244,6 +305,12 @@ PrefixOrSwitch = Annotated[
 ]
 OneLine = Annotated[str, Valid(after=_one_line)]
 Mac = Annotated[str, Valid(after=_unicast, examples=["00:0c:29:12:34:56"])]
+ClientId = Annotated[
+    str, Valid(after=_client_id, examples=["machine-id", "mac", "01:02:03:04", "web"])
+]
+"""An identifier of a DHCP client, or `machine-id` or `mac`: what it is made of."""
+ReplyDelay = Annotated[int, Valid(ge=0, le=2, strict=True)]
+"""Seconds until a DHCP server answers who looks for one: a client asks for three."""
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
 ListenPlace = Annotated[
@@ -266,5 +333,19 @@ HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
 VmNicName = Annotated[str, Valid(pattern=VM_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
+Metric = Annotated[int, Valid(ge=0, le=2**32 - 1, strict=True)]
+Mtu = Annotated[int, Valid(ge=576, le=9000, strict=True)]
+"""Bytes of an IP packet: from what every machine takes (RFC 791) to jumbo frames."""
+PortForwards = dict[
+    Annotated[
+        ForwardedPorts,
+        Valid(instead=_forwarded, schema=_text_like("8080", "8000-8010", "127.0.0.1:2222")),
+    ],
+    Annotated[str, Valid(pattern=FORWARD_TARGET)],
+]
+"""Ports of a machine: the machine and the first port to which they lead."""
 Seconds = Annotated[int, Valid(ge=120, le=100_000_000, strict=True)]
+NameList = Annotated[list[str], Valid(before=_list, written=str | list[str])]
 Patterns = Annotated[list[str], Valid(before=_list, written=str | list[str], min_length=1)]
+Bandwidth = Annotated[int, Valid(before=_bandwidth, written=str, examples=["512kbit", "10mbit"])]
+"""Bits per second."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from netlab.scenario.addresses.mac import plain
 from netlab.scenario.mode import Mode, vmnet_modes
+from netlab.scenario.model.dhcp import Served
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, NatBehaviour, Timeout
 from netlab.scenario.model.values import (
     Flag,
     HostAdapterState,
     HostNicName,
-    Port,
+    Mtu,
     PrefixOrSwitch,
-    Seconds,
     Subnet,
     Switched,
     Switching,
@@ -22,7 +22,6 @@ from netlab.scenario.model.values import (
     VmnetService,
     switch_word,
 )
-from netlab.scenario.names import DOMAIN_NAME, FORWARD_TARGET, LONGEST_NAME
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -50,17 +49,6 @@ def _mode(value: object) -> Mode:
     return modes[value]
 
 
-def on_or_off(value: object) -> object:
-    """Read true and false as a server that is on or off."""
-    return {"on": value} if isinstance(value, bool) else value
-
-
-def _in_order(ends: tuple[IPv4Address, IPv4Address]) -> tuple[IPv4Address, IPv4Address]:
-    if ends[0] > ends[1]:
-        raise ValueError("must be a first and a last address, in this order")
-    return ends
-
-
 def _host_adapter(value: object) -> object:
     return {"state": switch_word(value)} if isinstance(value, str | bool) else value
 
@@ -74,6 +62,11 @@ _PROMISCUOUS = key(
     default=True,
     description="Whether its VMs may listen to frames for others (promiscuous mode). false: as on Linux,"
     " where the user who runs VMware may not write to /dev/vmnetN.",
+)
+_MAC_SPOOFING = key(
+    default=True,
+    description="Whether its VMs may send with other MAC addresses than their adapters' (Hyper-V: Enable"
+    " MAC address spoofing; ESXi: Forged transmits), as bridges and nested guests do.",
 )
 
 
@@ -94,54 +87,23 @@ class HostAdapter:
 
 
 @mapping
-class Dhcp:
-    """A DHCP server: VMware's of a vmnet, at the subnet's last address, or a VM's."""
-
-    on: Flag = key(default=True, description="False: there is none.")
-    range: Annotated[tuple[UsableAddress, UsableAddress], Valid(after=_in_order)] | None = key(
-        default=None, description="First and last address; default: the subnet's upper half."
-    )
-    lease: Seconds = key(default=1800, description="Seconds, for who asks for no time.")
-    max_lease: Seconds = key(default=7200, description="Seconds, for who asks for more.")
-    domain: Annotated[str, Valid(pattern=DOMAIN_NAME, max_length=LONGEST_NAME)] = key(
-        default="localdomain", description="Domain name that clients are told."
-    )
-    dns: list[UsableAddress] = key(
-        default=[], description="Name servers; default: the NAT device, or the host adapter."
-    )
-    reservations: dict[
-        Annotated[str, Valid(after=lambda word: plain(word) or word)], UsableAddress
-    ] = key(default={}, description="A VM's name, or a MAC: the address that it always gets.")
-
-
-@mapping
-class Forwards:
-    """Ports of the host that lead to VMs ([incomingtcp] and [incomingudp] of vmnetnat.conf)."""
-
-    tcp: dict[Port, Annotated[str, Valid(pattern=FORWARD_TARGET)]] = key(
-        default={}, description="Host port: VM (or address) and port, like 8080: vm1:80."
-    )
-    udp: dict[Port, Annotated[str, Valid(pattern=FORWARD_TARGET)]] = key(
-        default={}, description="As for TCP."
-    )
-
-
-@mapping
-class Nat:
+class Nat(NatBehaviour):
     """The NAT device of a vmnet: VMware's, or VirtualBox's engine."""
 
     gateway: UsableAddress | None = key(
-        default=None, description="Its address, the VMs' gateway; default: the second, `.2`."
+        default=None,
+        description="Its address, the VMs' gateway; default: the second, `.2`. Where that is the usual"
+        " address of the host's adapter, `.1` (as in Fusion since macOS Big Sur), the adapter has `.2`.",
     )
     forwards: Forwards = key(default=Forwards(), description="Ports of the host that lead to VMs.")
     dns: list[UsableAddress] = key(
         default=[], description="Servers that its DNS proxy asks; default: the home router."
     )
-    udp_timeout: Annotated[int, Valid(ge=1, le=86400, strict=True)] = key(
+    udp_timeout: Timeout = key(
         default=30,
         description="Seconds until an idle UDP mapping ends: 30 on Windows, 60 on Linux.",
     )
-    time_wait_timeout: Annotated[int, Valid(ge=1, le=86400, strict=True)] = key(
+    time_wait_timeout: Timeout = key(
         default=30,
         description="Seconds for which a TCP connection is remembered that both sides have ended.",
     )
@@ -160,11 +122,10 @@ class Segment:
     subnet: Subnet | None = key(
         default=None, description="Of the VMs' static addresses; VMware knows of none."
     )
-    mtu: Annotated[int, Valid(ge=576, le=9000, strict=True)] = key(
-        default=1500, description="Bytes of an IP packet."
-    )
+    mtu: Mtu = key(default=1500, description="Bytes of an IP packet.")
     switching: Switching = _SWITCHING
     promiscuous: Flag = _PROMISCUOUS
+    mac_spoofing: Flag = _MAC_SPOOFING
 
 
 @mapping
@@ -174,22 +135,21 @@ class Vmnet:
     mode: Annotated[Mode, _ModeWord()] = key(
         description="bridged: on the LAN; nat: behind the NAT device .2; hostonly: VMs and host only;"
         " custom: a switch with neither host adapter nor DHCP, unless they are asked for."
-        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default."
+        " Other products' modes begin with their name: vbox-nat, libvirt-nat, hyperv-default. host-bridge:"
+        " a bridge inside of the host, with its card as a port; macvtap: on the LAN, unheard by the host."
     )
     subnet: Subnet | None = key(
-        default=None, description="Needed by all but bridged, which is on the LAN's."
+        default=None, description="Needed by all that are not on the LAN's, as bridged is."
     )
     nic: HostNicName | Literal["automatic"] | None = key(
         default=None,
-        description="bridged: the host's card it is bridged to; default: the first. automatic: the one"
-        " that has the default route.",
+        description="bridged, host-bridge, macvtap: the host's card that it is bridged to, or that VMs"
+        " share; default: the first. automatic: the one that has the default route.",
     )
     excluded: list[HostNicName] = key(
         default=[], description="bridged, automatic: cards that it is never bridged to."
     )
-    mtu: Annotated[int, Valid(ge=576, le=9000, strict=True)] = key(
-        default=1500, description="Bytes of an IP packet."
-    )
+    mtu: Mtu = key(default=1500, description="Bytes of an IP packet.")
     adapter: (
         Annotated[
             HostAdapter,
@@ -201,10 +161,10 @@ class Vmnet:
         description="The host's adapter: on, off, none, or what the host has set. Default: on;"
         " custom: none.",
     )
-    dhcp: Annotated[Dhcp, Valid(before=on_or_off, written=bool | Dhcp)] | None = key(
+    dhcp: Served | None = key(
         default=None,
-        description="The DHCP server `.254`: true, false, or its settings. Default: true;"
-        " custom: false.",
+        description="The DHCP server (VMware's is `.254`): true, false, or its settings. Default: true;"
+        " custom, vbox-internal: false.",
     )
     switching: Switching = _SWITCHING
     ipv6: PrefixOrSwitch = key(
@@ -212,6 +172,12 @@ class Vmnet:
         description="IPv6: the prefix that VMs make their addresses of. on: VMware's own, with nat.",
     )
     promiscuous: Flag = _PROMISCUOUS
+    mac_spoofing: Flag = _MAC_SPOOFING
+    br_netfilter: Flag = key(
+        default=False,
+        description="host-bridge: whether frames between its ports meet the host's rules for forwarding"
+        " (net.bridge.bridge-nf-call-iptables), as on a host with Docker.",
+    )
     nat: Nat | None = key(default=None, description="nat: settings of the NAT device.")
     stopped: list[VmnetService] = key(
         default=[], description="Services that do not run: nat (the device `.2`), dhcp (`.254`)."

@@ -7,23 +7,30 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from netlab.scenario.model.common import ALLOWS, LISTENS, OptionalProxy
+from netlab.scenario.model.dhcp import Dhcp, Served
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards
 from netlab.scenario.model.values import (
+    MACHINE_ID,
     AddressAndMask,
+    Bandwidth,
+    ClientId,
     Exceptions,
     FirewallWords,
     Flag,
     Hosts,
     ListenPlace,
     Mac,
+    Metric,
     MovedOrCopied,
+    Mtu,
     NodeName,
+    ReplyDelay,
     Switched,
     UsableAddress,
     VmnetName,
     VmNicName,
 )
-from netlab.scenario.model.vmnets import Dhcp, Forwards, on_or_off
 
 
 def _uuid(value: object) -> object:
@@ -34,20 +41,6 @@ def _uuid(value: object) -> object:
     if not re.fullmatch("[0-9a-f]{32}", digits):
         raise ValueError("must be a UUID like 564d6f5c-0b2d-8b4b-de5d-0123456dfadd")
     return UUID(digits)
-
-
-def _bandwidth(value: object) -> object:
-    """Return bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
-    if not isinstance(value, str):
-        raise ValueError("must be text")
-    matched = re.fullmatch(r"([0-9]{1,11}(?:\.[0-9]+)?) *([kmg])bit", value.lower())
-    if not matched:
-        raise ValueError("must be a bandwidth like 512kbit, 1.5mbit or 1gbit")
-    # The kernel counts bytes.
-    bits = 8 * round(float(matched[1]) * {"k": 10**3, "m": 10**6, "g": 10**9}[matched[2]] / 8)
-    if not 8_000 <= bits <= 10**10:
-        raise ValueError("must be from 8kbit to 10gbit")
-    return bits
 
 
 def _nic(value: object) -> object:
@@ -79,10 +72,9 @@ def _dhcp_servers(value: object) -> object:
 class Transfer:
     """One direction of an adapter, as on the page Advanced of VMware's adapter settings."""
 
-    bandwidth: Annotated[
-        int | None,
-        Valid(before=_bandwidth, written=str, examples=["512kbit", "10mbit"]),
-    ] = key(default=None, description="Whole frames, in bits per second: 512kbit, 10mbit, 1gbit.")
+    bandwidth: Bandwidth | None = key(
+        default=None, description="Whole frames, in bits per second: 512kbit, 10mbit, 1gbit."
+    )
     loss: Annotated[float, Valid(ge=0, le=100)] = key(
         default=0, description="Percent of the frames that get lost."
     )
@@ -116,6 +108,19 @@ class Nic:
         default=None, description="Default gateway of a static NIC."
     )
     dns: UsableAddress | None = key(default=None, description="Name server of a static NIC.")
+    metric: Metric | None = key(
+        default=None,
+        description="The metric of its default route; the lowest wins. Default: the first adapter wins; where"
+        " another adapter has a metric, 100 for eth0, 101 for eth1 and so on, as NetworkManager's.",
+    )
+    default: Flag = key(
+        default=True,
+        description="false: the guest takes no default route by it, whatever DHCP tells"
+        " (use-routes: false, never-default).",
+    )
+    mtu: Mtu | None = key(
+        default=None, description="Bytes of an IP packet; default: its network's."
+    )
     mac: Mac | None = key(
         default=None,
         description="Static; default: 00:0c:29 and the end of the VM's UUID, as VMware makes it.",
@@ -137,6 +142,11 @@ class Nic:
     promiscuous: Flag | None = key(
         default=None,
         description="Whether it may listen to frames for others; default: as its network says.",
+    )
+    mac_spoofing: Flag | None = key(
+        default=None,
+        description="Whether it may send with other MAC addresses than its own; default: as its network"
+        " says.",
     )
     replicate: Flag = key(
         default=False,
@@ -177,6 +187,12 @@ class Vm:
         description="To VMware's question about a copy. moved: it keeps UUID and MACs; copied, or"
         " made by the Clone command: it has new ones.",
     )
+    client_id: ClientId = key(
+        default=MACHINE_ID,
+        description="By what its DHCP client identifies it. machine-id: as systemd-networkd does, so copies"
+        " of one disk are one client, and get one address; mac: each adapter by its MAC"
+        " (`dhcp-identifier: mac` of netplan); or any other identifier, bytes like 01:02:03 or a text.",
+    )
     firewall: FirewallWords = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
@@ -216,7 +232,7 @@ class Vm:
         default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )
     dhcp_server: Annotated[
-        dict[VmNicName, Annotated[Dhcp, Valid(before=on_or_off, written=bool | Dhcp)]],
+        dict[VmNicName, Served],
         Valid(
             before=_dhcp_servers,
             written=bool | VmNicName | list[VmNicName] | dict[VmNicName, bool | Dhcp],
@@ -226,4 +242,9 @@ class Vm:
         description="The adapters on whose networks it serves DHCP and DNS, with itself as router and name"
         " server: eth1, a list, or {eth1: settings}; true: eth0. Default of `range`: the quarter of the"
         " subnet below VMware's.",
+    )
+    dhcp_delay: ReplyDelay = key(
+        default=0,
+        description="Seconds until its DHCP server answers: where two serve one network, clients take the"
+        " first offer.",
     )

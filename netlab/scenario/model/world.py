@@ -6,8 +6,11 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
 from netlab.scenario.model.common import ALLOWS, FIREWALL, LISTENS, OptionalProxy
+from netlab.scenario.model.dhcp import Dhcp, Served
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards, RouterNat
 from netlab.scenario.model.values import (
+    ChainPolicy,
     Exceptions,
     FirewallWords,
     Flag,
@@ -16,8 +19,11 @@ from netlab.scenario.model.values import (
     LanName,
     ListenPlace,
     ListenPort,
+    Metric,
+    Mtu,
     NodeName,
     Prefix,
+    RuleSet,
     Subnet,
     UsableAddress,
     VmnetName,
@@ -84,15 +90,6 @@ Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=UsableAddress
 
 
 @mapping
-class LanDhcp:
-    """The addresses that a LAN's router leases."""
-
-    range: tuple[UsableAddress, UsableAddress] = key(
-        description="First and last address; who comes when all are leased gets none."
-    )
-
-
-@mapping
 class FurtherLan:
     """A physical network: a switch, a router to the Internet, and other machines."""
 
@@ -100,9 +97,7 @@ class FurtherLan:
     router: UsableAddress | None = key(
         default=None, description="The home router's address on the LAN; default: the first."
     )
-    dhcp: Flag | LanDhcp = key(
-        default=True, description="Whether the router gives addresses, or which."
-    )
+    dhcp: Served = key(default=Dhcp(), description="Whether the router gives addresses, or which.")
     admits: Annotated[int, Valid(ge=1, strict=True)] | None = key(
         default=None,
         description="How many devices (MAC addresses) may join, as phones limit it: the host first,"
@@ -143,6 +138,21 @@ class FurtherLan:
         description="What it lets out all the same: icmp, tcp, udp, tcp:443. A port that `keeps_in` names"
         " stays in.",
     )
+    mtu: Mtu = key(default=1500, description="Bytes of an IP packet on it.")
+    internet_mtu: Mtu = key(
+        default=1500,
+        description="Bytes of an IP packet on the router's line to the Internet: 1492 with PPPoE.",
+    )
+    icmp_errors: Flag = key(
+        default=True,
+        description="false: its router drops ICMP errors, its own too: no sender learns that its packets"
+        " are too large (a path MTU black hole).",
+    )
+    forwards: Forwards = key(
+        default=Forwards(),
+        description="Ports of the router's public address that lead to machines of the LAN.",
+    )
+    nat: RouterNat = key(default=RouterNat(), description="How the router translates.")
     peers: Peers = key(default={}, description="Other machines: name and address, or {} for DHCP.")
 
     @property
@@ -179,6 +189,31 @@ class HostNic:
         default=True,
         description="false: the cable is pulled, or the Wi-Fi is out of reach: the card has no addresses.",
     )
+    metric: Metric | None = key(
+        default=None,
+        description="The metric of its default route; the lowest wins. Default: the first card wins; where"
+        " another one has a metric, or a VPN the default route, 100 and up (eth0, eth1), 600 and up"
+        " (wlan0), 50 and up (vpn0), as NetworkManager's.",
+    )
+    default: Flag | None = key(
+        default=None,
+        description="Whether the host has a default route by it. Default: by a card, and by no VPN; a VPN"
+        " that has it is a full tunnel.",
+    )
+    routes: list[Subnet] = key(
+        default=[],
+        description="VPN: further subnets that the host sends into the tunnel; it comes before a vmnet or"
+        " card with the same subnet, and a longer prefix before a shorter one in any case.",
+    )
+    mtu: Mtu | None = key(
+        default=None,
+        description="Bytes of an IP packet; default: the LAN's. VPN: what the tunnel takes.",
+    )
+    icmp_errors: Flag = key(
+        default=True,
+        description="VPN: false: ICMP errors get lost at the tunnel: no sender behind the host, or beyond"
+        " the tunnel, learns that its packets are too large.",
+    )
 
 
 @mapping
@@ -191,9 +226,10 @@ class Host:
     ] = key(
         default={"eth0": HostNic()},
         min_length=1,
-        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi): name and address,"
-        " or {} for DHCP. The first connected one has the default route. vpn0 to vpn9: a tunnel into"
-        " a LAN, which leads to that LAN's subnet only.",
+        description="Physical network cards, eth0 to eth9 and wlan0 to wlan9 (Wi-Fi), or as Linux names"
+        " them by their place (enp3s0, wlp2s0): name and address, or {} for DHCP. The first connected one"
+        " has the default route. vpn0 to vpn9: a tunnel into a LAN, which leads to that LAN's subnet, its"
+        " `routes` and, with `default: true`, everywhere.",
     )
     shares: VmnetName | None = key(
         default=None,
@@ -218,7 +254,24 @@ class Host:
     )
     forwards: list[LanName] = key(
         default=[],
-        description="Networks between which the host is a router (IP forwarding); default: it is none.",
+        description="Networks between which the host is a router (IP forwarding), by their names: LANs and"
+        " networks of every mode with an adapter of the host; a bridged one is its LAN. Default: it is none.",
+    )
+    rules: list[RuleSet] = key(
+        default=[],
+        description="Programs whose rules for forwarding the host has, as they write them: docker, ufw"
+        " (policy drop), firewalld (zone public rejects). What a NAT device of VMware's or VirtualBox's"
+        " sends is the host's own, and not forwarded.",
+    )
+    forward_policy: ChainPolicy | None = key(
+        default=None,
+        description="The policy of the host's chain FORWARD (iptables -P FORWARD DROP). Default: drop with"
+        " docker or ufw, else accept.",
+    )
+    forward_allows: list[LanName] = key(
+        default=[],
+        description="Networks from and to which that chain lets packets pass, whatever the programs say:"
+        " in DOCKER-USER with docker, else by `ufw route allow`, or firewalld's policies.",
     )
     hosts: Hosts = key(default={}, description="Lines of /etc/hosts: name and address.")
     proxy: OptionalProxy = key(

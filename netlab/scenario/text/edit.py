@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from netlab.errors import ScenarioError, UsageError
+from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.scenario.text.document import parse
 from netlab.scenario.text.paths import DataPath
 from netlab.suggest import instead
@@ -15,6 +17,7 @@ from netlab.suggest import instead
 Data: TypeAlias = dict[str, Any]
 """A scenario's mappings, lists and words, as JSON has them."""
 
+LAN = "lan"
 _ADAPTER = re.compile(r"eth([0-9])")
 _ENOUGH_TO_FORWARD = 2
 """Networks between which a host can be a router."""
@@ -111,44 +114,72 @@ def remove_vm(data: Data, name: str) -> Data:
     return edited
 
 
-def add_forward(data: Data, vmnet: str, protocol: str, port: int, target: str) -> Data:
-    """Add a port of the host that leads to a VM. Raises UsageError if the port is taken."""
+def add_forward(
+    data: Data, network: str, protocol: str, ports: ForwardedPorts, target: str
+) -> Data:
+    """Add ports of the host, or of a LAN's router, that lead to a machine.
+
+    Raises UsageError if they are taken.
+    """
     edited = _copy(data)
-    ports = _forwards(edited, vmnet, protocol)
-    if existing := _key_of(port, ports):
-        message = f"the host's {protocol} port {port} leads to {ports[existing]} already"
-        raise UsageError(message, f"`sudo netlab forward remove {port}/{protocol}` ends that")
-    ports[str(port)] = target
+    if network == LAN and not edited.get(LAN):
+        edited[LAN] = {}
+    holder, keys = _forwarder(edited, network)
+    for key in (*keys, protocol):
+        if not holder.get(key):
+            holder[key] = {}
+        holder = holder[key]
+    for key, existing in _forwarded(holder):
+        if existing.overlaps(ports):
+            whose = "the host's" if network in edited["vmnets"] else "the router's"
+            message = f"{whose} {protocol} port {existing} leads to {holder[key]} already"
+            fix = f"`sudo netlab forward remove {existing}/{protocol}` ends that"
+            raise UsageError(message, fix)
+    holder[str(ports)] = target
     return edited
 
 
-def remove_forward(data: Data, protocol: str, port: int) -> Data:
-    """Remove a port of the host that leads to a VM. Raises UsageError if there is none of that number."""
+def remove_forward(
+    data: Data, protocol: str, ports: ForwardedPorts, network: str | None = None
+) -> Data:
+    """Remove ports that lead to a machine: the host's or, if it has none of that number, a router's.
+
+    Ports without an address are those that are written so or, if there are none, at whatever address.
+    Raises UsageError if there are none, or not on the network that is named.
+    """
     edited = _copy(data)
-    for vmnet, settings in edited["vmnets"].items():
-        forwards = (settings.get("nat") or {}).get("forwards", {})
-        if key := _key_of(port, forwards.get(protocol, {})):
-            del _forwards(edited, vmnet, protocol)[key]
-            return edited
+    lans = [LAN, *edited.get("lans", {})]
+    for name in [*edited["vmnets"], *lans] if network is None else [network]:
+        holder, keys = _forwarder(edited, name)
+        for key in (*keys, protocol):
+            holder = holder.get(key) or {}
+        numbered = [entry for entry in _forwarded(holder) if entry[1].numbers == ports.numbers]
+        for key, existing in sorted(numbered, key=lambda entry: entry[1] != ports):
+            if existing == ports or ports.address is None:
+                del holder[key]
+                return edited
+    whose = "the host's" if network in (None, *edited["vmnets"]) else "the router's"
     raise UsageError(
-        f"no forward has the host's {protocol} port {port}", "`sudo netlab forward list` shows them"
+        f"no forward has {whose} {protocol} port {ports}", "`sudo netlab forward list` shows them"
     )
 
 
-def _key_of(port: int, ports: Data) -> str | None:
-    """Return the key of a port, as somebody wrote it: 0080 is 80."""
-    return next((key for key in ports if key.isdecimal() and int(key) == port), None)
+def _forwarder(document: Any, network: str) -> tuple[Any, tuple[str, ...]]:
+    """Return a network's mapping, and the keys that lead to its forwards."""
+    lans = {LAN: document.get(LAN, {}), **document.get("lans", {})}
+    vmnets = document["vmnets"]
+    if network in vmnets:
+        return vmnets[network], ("nat", "forwards")
+    if network in lans:
+        return lans[network], ("forwards",)
+    raise UsageError(f"there is no vmnet '{network}'", instead(network, [*vmnets, *lans]))
 
 
-def _forwards(document: Any, vmnet: str, protocol: str) -> Any:
-    if vmnet not in document["vmnets"]:
-        raise UsageError(f"there is no vmnet '{vmnet}'", instead(vmnet, document["vmnets"]))
-    mapping = document["vmnets"][vmnet]
-    for key in ("nat", "forwards", protocol):
-        if not mapping.get(key):
-            mapping[key] = {}
-        mapping = mapping[key]
-    return mapping
+def _forwarded(ports: Data) -> Iterator[tuple[str, ForwardedPorts]]:
+    """Yield ports with their keys, as somebody wrote them: 0080 is 80."""
+    for key in ports:
+        with suppress(ValueError):  # The check of the result has something to say.
+            yield key, forwarded_ports(key)
 
 
 def _no_vm(name: str, vms: Any) -> UsageError:
@@ -156,7 +187,7 @@ def _no_vm(name: str, vms: Any) -> UsageError:
 
 
 def _forget(expect: Any, is_removed: Callable[[str], bool]) -> None:
-    """Take endpoints out of the rules; one that was only about them is removed."""
+    """Take endpoints out of the rules and facts; one that was only about them is removed."""
 
     def remaining(value: Any) -> Any:
         endpoints = value if isinstance(value, list) else [value]
@@ -171,6 +202,19 @@ def _forget(expect: Any, is_removed: Callable[[str], bool]) -> None:
             kept.append(rule)
     if "rules" in expect:
         expect["rules"] = kept
+    if "facts" in expect:
+        expect["facts"] = [
+            {**fact, "on": remaining(fact["on"])} if isinstance(fact["on"], list) else fact
+            for fact in expect["facts"]
+            if remaining(fact["on"]) and not any(map(is_removed, _compared(fact)))
+        ]
+
+
+def _compared(fact: Any) -> Iterator[str]:
+    """Yield the words that a fact compares with: names of endpoints are among them."""
+    for value in fact.values():
+        if isinstance(value, dict):
+            yield from (word for word in value.values() if isinstance(word, str))
 
 
 def targets(data: Data) -> list[str]:

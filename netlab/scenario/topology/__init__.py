@@ -16,6 +16,7 @@ from netlab.frozen import frozen
 from netlab.scenario.model import Scenario
 from netlab.scenario.topology.admission import Devices, by_segment, left_over, without_lease
 from netlab.scenario.topology.machines import all_nodes, hotspot, installations, with_ipv6
+from netlab.scenario.topology.metrics import default_card
 from netlab.scenario.topology.names import (
     HOST,
     HOTSPOT,
@@ -23,7 +24,6 @@ from netlab.scenario.topology.names import (
     LAN,
     ROUTER,
     WAN,
-    WIFI,
     natural,
     private_name,
     router_of,
@@ -40,7 +40,6 @@ __all__ = [
     "LAN",
     "ROUTER",
     "WAN",
-    "WIFI",
     "Adapter",
     "Network",
     "Node",
@@ -78,13 +77,28 @@ class Topology:
 
     @cached_property
     def uplink(self) -> Adapter:
-        """The host's card with the default route: the first that is connected, else the first."""
-        cards = [
-            adapter
-            for adapter in self.nodes[HOST].adapters
-            if adapter.interface in self.scenario.cards
-        ]
-        return next((card for card in cards if card.connected), cards[0])
+        """The host's card or full tunnel with the default route.
+
+        Without one, the first card, a connected one before others.
+        """
+        scenario = self.scenario
+        exits = {end.interface: end for end in self.nodes[HOST].adapters if end.network.lan}
+        leading = default_card(scenario, set(scenario.host.nics))
+        connected = (name for name in scenario.cards if scenario.host.nics[name].connected)
+        return exits[leading or next(connected, scenario.cards[0])]
+
+    @property
+    def tunnels(self) -> tuple[Adapter, ...]:
+        """The host's ends of VPNs."""
+        adapters = self.nodes[HOST].adapters
+        cards = self.scenario.cards
+        return tuple(end for end in adapters if end.network.lan and end.interface not in cards)
+
+    def host_interfaces(self, networks: Iterable[str]) -> list[str]:
+        """Return the host's interfaces on some networks, in its own order; a bridged one is its LAN."""
+        names = {network.lan or name for name in networks if (network := self.networks.get(name))}
+        adapters = self.nodes[HOST].adapters
+        return [adapter.holder for adapter in adapters if adapter.network.name in names]
 
     @cached_property
     def routers(self) -> tuple[Node, ...]:

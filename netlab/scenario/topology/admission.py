@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
 from netlab.scenario.model import FurtherLan
-from netlab.scenario.topology.names import WIFI
+from netlab.scenario.names import WIFI, card_kind
 from netlab.scenario.topology.parts import Adapter, Denial, Network, Node, Role
 
 _ORDER = (Role.HOST, Role.PEER, Role.VM)
@@ -36,7 +36,7 @@ class Devices:
             adapter
             for node in host
             for adapter in node.adapters
-            if adapter.network.lan and adapter.interface.startswith(WIFI)
+            if adapter.network.lan and card_kind(adapter.interface) == WIFI
         )
         return cls(by_segment(connected), {card.interface: card.mac for card in wireless})
 
@@ -67,12 +67,9 @@ def without_lease(
     yield from (
         (adapter, Denial.NOT_ADMITTED) for adapter in asking if devices.mac(adapter) not in admitted
     )
-    if lan.dhcp and not network.guest_dhcp:
-        free = _free_addresses(
-            network.pool, {adapter.address.ip for adapter in plugged if adapter.address}
-        )
+    if network.serves and not network.guest_dhcp:
         served = [adapter for adapter in asking if devices.mac(adapter) in admitted]
-        yield from ((adapter, Denial.POOL_EMPTY) for adapter in served[free:])
+        yield from _without_address(network, plugged, served)
 
 
 def left_over(network: Network, adapters: Sequence[Adapter]) -> Iterator[tuple[Adapter, Denial]]:
@@ -83,16 +80,25 @@ def left_over(network: Network, adapters: Sequence[Adapter]) -> Iterator[tuple[A
     of_lan = network.mode is None or network.mode.on_lan
     if of_lan or network.guest_dhcp or not network.leases:
         return
+    yield from _without_address(
+        network, adapters, [adapter for adapter in adapters if adapter.by_dhcp]
+    )
+
+
+def _without_address(
+    network: Network, heard: Iterable[Adapter], asking: Iterable[Adapter]
+) -> Iterator[tuple[Adapter, Denial]]:
+    """Yield adapters for which a server that hears all of these has no address left."""
     reserved = network.dhcp.reservations if network.dhcp else {}
-    fixed = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
-    asking = [
+    fixed = {adapter.address.ip for adapter in heard if adapter.address} | set(reserved.values())
+    unreserved = [
         adapter
-        for adapter in adapters
-        if adapter.by_dhcp and adapter.node not in reserved and adapter.mac not in reserved
+        for adapter in asking
+        if adapter.node not in reserved and adapter.mac not in reserved
     ]
-    macs = list(dict.fromkeys(adapter.mac for adapter in asking))
-    refused = set(macs[_free_addresses(network.pool, fixed) :])
-    yield from ((adapter, Denial.POOL_EMPTY) for adapter in asking if adapter.mac in refused)
+    clients = list(dict.fromkeys(adapter.client for adapter in unreserved))
+    refused = set(clients[_free_addresses(network.pool, fixed) :])
+    yield from ((adapter, Denial.POOL_EMPTY) for adapter in unreserved if adapter.client in refused)
 
 
 def _free_addresses(pool: tuple[IPv4Address, IPv4Address], fixed: set[IPv4Address]) -> int:

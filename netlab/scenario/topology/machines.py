@@ -7,7 +7,8 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from uuid import UUID
 
-from netlab.scenario.addresses import ipv6, mac
+from netlab.scenario import model
+from netlab.scenario.addresses import client_id, ipv6, mac
 from netlab.scenario.firewall import Firewall
 from netlab.scenario.listening import ListeningPort, listening_port
 from netlab.scenario.mode import Mode
@@ -24,6 +25,8 @@ from netlab.scenario.model import (
     Vm,
     VmnetService,
 )
+from netlab.scenario.names import WIFI
+from netlab.scenario.topology.metrics import card_metrics, has_link, host_adapter_metric, vm_metric
 from netlab.scenario.topology.names import (
     BRIDGE,
     HOST,
@@ -31,7 +34,6 @@ from netlab.scenario.topology.names import (
     INTERNET,
     LAN,
     WAN,
-    WIFI,
     natural,
     private_name,
     router_of,
@@ -65,7 +67,18 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     uuids, installed = _uuids(scenario), installations(scenario)
     for name, vm in sorted(scenario.vms.items(), key=lambda item: natural(item[0])):
         adapters = tuple(
-            _vm_adapter(name, index, nic, plugged, uuids[name], _beside(vm, index, networks))
+            replace(
+                _vm_adapter(
+                    name,
+                    index,
+                    nic,
+                    plugged,
+                    uuids[name],
+                    _beside(vm, index, networks),
+                    _client_id(vm, uuids[installed[name]], index),
+                ),
+                metric=vm_metric(vm, index),
+            )
             for index, nic in enumerate(vm.nics)
             if (plugged := networks.get(nic.network))
             or (plugged := networks.get(private_name(nic.network, name, index)))
@@ -161,7 +174,9 @@ def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
     hardware = mac.physical(INTERNET)
     wan = networks[WAN]
     gateway = scenario.lan.public
-    adapters = [Adapter(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, first)]
+    adapters = [
+        Adapter(INTERNET, "eth0", wan, hardware, _interface(first, wan), gateway, dns=first)
+    ]
     for number, lan in enumerate(scenario.lans, 1):
         wan, name = networks[wan_of(lan)], f"eth{number}"
         hardware = mac.physical(f"{INTERNET} {name}")
@@ -194,18 +209,24 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
 
 
 def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Adapter]:
-    routed: set[str] = set()
+    metrics, exits = card_metrics(scenario), _exits(scenario)
     for name, nic in sorted(scenario.host.nics.items()):
         lan = networks.get(nic.lan, networks[LAN])
-        adapter = replace(
-            _lan_adapter(scenario, lan, HOST, name, nic.address), connected=nic.connected
+        adapter = _lan_adapter(scenario, lan, HOST, name, nic.address)
+        for bridge in networks.values():
+            if bridge.switch == HOST and bridge.nic == name:
+                adapter = replace(adapter, bridge=bridge.name, beside=(bridge,))
+        asks_router = name in exits or (name in scenario.cards and name not in metrics)
+        yield replace(
+            adapter,
+            gateway=adapter.gateway if name in exits else None,
+            metric=metrics.get(name),
+            routes=tuple((subnet, scenario.all_lans[lan.name].gateway) for subnet in nic.routes),
+            mtu=nic.mtu,
+            icmp_errors=nic.icmp_errors,
+            dns=adapter.dns if asks_router else None,
+            connected=has_link(scenario, name),
         )
-        # One default route for a LAN: the first card's, as an operating system prefers one. None for
-        # a VPN: only packets to its subnet take it.
-        no_exit = name not in scenario.cards or lan.name in routed
-        yield replace(adapter, gateway=None, dns=None) if no_exit else adapter
-        if nic.connected:
-            routed.add(lan.name)
     for network in networks.values():
         settings = network.adapter
         if settings.state is not HostAdapterState.NONE:
@@ -216,9 +237,24 @@ def _host_adapters(scenario: Scenario, networks: dict[str, Network]) -> Iterator
                 _host_mac(network),
                 _interface(network.host_address, network),
                 settings.gateway,
-                settings.dns,
+                host_adapter_metric(scenario, network.name),
+                dns=settings.dns,
                 enabled=settings.state is HostAdapterState.ON,
             )
+
+
+def _exits(scenario: Scenario) -> set[str]:
+    """Return the host's cards with a default route: a LAN's first one, as an operating system prefers it."""
+    exits: set[str] = set()
+    routed: set[str] = set()
+    metrics = card_metrics(scenario)
+    for name in sorted(metrics, key=lambda name: (metrics[name], name)):
+        card = scenario.host.nics[name]
+        if card.lan not in routed:
+            exits.add(name)
+        if has_link(scenario, name):
+            routed.add(card.lan)
+    return exits
 
 
 def _host_mac(network: Network) -> str:
@@ -235,7 +271,7 @@ def _lan_adapter(
     if address is None:
         return Adapter(node, interface, lan, hardware)
     gateway = lan.host_address if lan.mode else scenario.all_lans[lan.name].gateway
-    return Adapter(node, interface, lan, hardware, _interface(address, lan), gateway, gateway)
+    return Adapter(node, interface, lan, hardware, _interface(address, lan), gateway, dns=gateway)
 
 
 def _services(network: Network) -> Iterator[Node]:
@@ -248,9 +284,9 @@ def _services(network: Network) -> Iterator[Node]:
         hardware = mac.fixed(fixed) if fixed else mac.service(name, macs)
         adapter = Adapter(name, "eth0", network, hardware, address, enabled=runs)
         yield Node(name, Role.NAT_DEVICE, (adapter,))
-    if network.has_dhcp_server and mode and mode.dhcp_server:
+    if network.dhcp_server and mode:
         name = f"{network.name}-dhcp"
-        address = _interface(mode.dhcp_server(network.subnet), network)
+        address = _interface(network.dhcp_server, network)
         hardware = mac.service(name, mode.product.service_macs)
         adapter = Adapter(name, "eth0", network, hardware, address)
         yield Node(name, Role.DHCP_SERVER, (adapter,))
@@ -272,6 +308,7 @@ def _vm_adapter(
     network: Network,
     uuid: UUID,
     beside: tuple[Network, ...] | None,
+    identifier: str,
 ) -> Adapter:
     vendor = (network.mode or Mode.BRIDGED).product.adapter_mac
     return Adapter(
@@ -280,19 +317,22 @@ def _vm_adapter(
         network,
         nic.mac or mac.vm_adapter(uuid, index, vendor),
         _interface(nic.address, network, nic.mask) if nic.address else None,
-        nic.gateway,
-        nic.dns,
-        network.connects(nic),
+        nic.gateway if nic.default else None,
+        mtu=nic.mtu,
+        dns=nic.dns,
+        connected=network.connects(nic),
         bridge=None if beside is None else BRIDGE,
         bare=beside is not None and index > 0,
         beside=beside or (),
         released=nic.released,
         replicates=nic.replicate,
         promiscuous=network.permits_promiscuous(nic),
+        mac_spoofing=network.permits_mac_spoofing(nic),
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,
         further=tuple(_further(nic, network)),
+        client_id=identifier,
     )
 
 
@@ -300,7 +340,7 @@ def _dhcp_servers(vm: Vm, adapters: tuple[Adapter, ...]) -> Iterator[tuple[Adapt
     for adapter in adapters:
         settings = vm.dhcp_server.get(adapter.interface)
         if settings and settings.on:
-            yield adapter, settings
+            yield adapter, replace(settings, delay=settings.delay or vm.dhcp_delay)
 
 
 def _further(nic: Nic, network: Network) -> Iterator[IPv4Interface]:
@@ -310,6 +350,17 @@ def _further(nic: Nic, network: Network) -> Iterator[IPv4Interface]:
 
 def _interface(address: IPv4Address, network: Network, mask: int | None = None) -> IPv4Interface:
     return IPv4Interface((int(address), mask or network.subnet.prefixlen))
+
+
+def _client_id(vm: Vm, guest: UUID, index: int) -> str:
+    """Return the identifier by which a VM asks DHCP; empty: it is known by its MAC address."""
+    match vm.client_id:
+        case "mac":
+            return ""
+        case model.MACHINE_ID:
+            return client_id.of_machine_id(guest.hex, f"eth{index}")
+        case word:
+            return client_id.of_text(word)
 
 
 def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:

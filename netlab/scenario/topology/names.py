@@ -10,8 +10,6 @@ WAN = "wan"
 HOST = "host"
 ROUTER = "router"
 INTERNET = "internet"
-WIFI = "wlan"
-"""Beginning of the names of Wi-Fi cards."""
 BRIDGE = "br0"
 """The bridge inside a VM that bridges its adapters."""
 

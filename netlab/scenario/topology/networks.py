@@ -8,23 +8,22 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from itertools import permutations
 
 from netlab.scenario.addresses import ipv6, pools
-from netlab.scenario.mode import VMWARE, Mode
+from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
     AUTOMATIC,
     Dhcp,
     FurtherLan,
     HostAdapter,
-    LanDhcp,
     Nat,
     Nic,
     Scenario,
     Switching,
     Vm,
     Vmnet,
-    VmnetService,
 )
+from netlab.scenario.topology.metrics import default_card
 from netlab.scenario.topology.names import HOTSPOT, LAN, WAN, natural, private_name, wan_of
-from netlab.scenario.topology.parts import NO_ADAPTER, Network
+from netlab.scenario.topology.parts import NO_ADAPTER, InVain, Network
 
 
 def all_networks(scenario: Scenario) -> dict[str, Network]:
@@ -35,13 +34,17 @@ def all_networks(scenario: Scenario) -> dict[str, Network]:
 
 
 def _each(scenario: Scenario) -> Iterator[Network]:
-    yield Network(WAN, scenario.lan.internet, prefix=scenario.lan.ipv6 and ipv6.INTERNET)
+    home = scenario.lan
+    yield Network(WAN, home.internet, mtu=home.internet_mtu, prefix=home.ipv6 and ipv6.INTERNET)
     lans = {name: _lan(name, lan) for name, lan in scenario.all_lans.items()}
     for number, lan in enumerate(lans.values()):
         yield lan
         if number:
-            upstream = lan.prefix and ipv6.provider(number - 1)
-            yield Network(wan_of(lan.name), pools.provider(number - 1), prefix=upstream)
+            upstream, mtu = (
+                lan.prefix and ipv6.provider(number - 1),
+                scenario.lans[lan.name].internet_mtu,
+            )
+            yield Network(wan_of(lan.name), pools.provider(number - 1), mtu=mtu, prefix=upstream)
     for name, vmnet in sorted(scenario.vmnets.items(), key=lambda item: natural(item[0])):
         if vmnet.mode.on_lan:
             yield _bridged(name, vmnet, scenario, lans)
@@ -49,7 +52,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             network = _virtual(name, vmnet, subnet)
             yield from _private(scenario, network) if vmnet.mode.private else (network,)
     if scenario.host.hotspot is not None:
-        yield Network(HOTSPOT, pools.SHARED, Mode.HOTSPOT, adapter=HostAdapter())
+        yield Network(HOTSPOT, pools.SHARED, Mode.HOTSPOT, adapter=HostAdapter(), dhcp=Dhcp())
     for index, (name, segment) in enumerate(sorted(scenario.segments.items())):
         subnet = segment.subnet or pools.unnumbered(index)
         yield Network(
@@ -59,6 +62,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
             mtu=segment.mtu,
             hub=segment.switching is Switching.HUB,
             promiscuous=segment.promiscuous,
+            mac_spoofing=segment.mac_spoofing,
         )
 
 
@@ -87,7 +91,6 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
     mode = vmnet.mode
     usual = NO_ADAPTER if mode.bare or not mode.host_adapter else HostAdapter()
     dhcp = vmnet.dhcp or Dhcp(on=not mode.bare)
-    is_vmware = mode.product is VMWARE and mode.dhcp_server is not None
     return Network(
         name,
         subnet,
@@ -95,9 +98,9 @@ def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
+        mac_spoofing=vmnet.mac_spoofing,
         adapter=vmnet.adapter or usual,
-        dhcp=dhcp if dhcp.on and is_vmware else None,
-        leased=dhcp.range,
+        dhcp=dhcp if dhcp.on and mode.leases else None,
         nat=_nat(vmnet) if mode.nat_device else None,
         stopped=frozenset(vmnet.stopped),
         prefix=_prefix(name, vmnet),
@@ -156,7 +159,7 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
         lan = next((member.lan for member in members if member.lan), None)
         for network in members:
             domain = _broadcast_domain(network)
-            barred = served.get(domain, "")
+            barred = served.get(domain)
             from_afar = domain in served and not barred and not network.leases
             joined[network.name] = replace(
                 network,
@@ -167,25 +170,30 @@ def _joined(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Netwo
     return joined
 
 
-def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
+def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, InVain | None]:
     """Return broadcast domains that a DHCP server hears, also over VMs that bridge, and what bars it.
 
-    That is the adapter of a VM that keeps the replies from them; empty: none does. A server replies to the
-    client's own MAC address, so the bridge's adapter that hears it needs the permission for promiscuous
-    mode; requests are broadcast, and pass without.
+    Requests go on with the client's own MAC address, and replies with the server's: each switch must let
+    the bridge send with others. A server replies to the client's address, so that the bridge's adapter
+    that hears it needs the permission for promiscuous mode.
     """
     bridges = {
-        (_broadcast_domain(networks[near.network]), _broadcast_domain(networks[far.network])): ""
-        if networks[near.network].permits_promiscuous(near)
-        else f"{name}'s eth{index} on {near.network}"
+        (
+            _broadcast_domain(networks[near.network]),
+            _broadcast_domain(networks[far.network]),
+        ): _barred_from_sending(networks, name, index, near)
+        or _barred_from_sending(networks, name, other, far)
+        or _barred_from_hearing(networks, name, index, near)
         for name, vm in scenario.vms.items()
         if vm.bridges
-        for (index, near), (_, far) in permutations(enumerate(vm.nics), 2)
+        for (index, near), (other, far) in permutations(enumerate(vm.nics), 2)
         if all(
             nic.network in networks and networks[nic.network].connects(nic) for nic in (near, far)
         )
     }
-    barred_by = {_broadcast_domain(network): "" for network in networks.values() if network.leases}
+    barred_by: dict[str, InVain | None] = {
+        _broadcast_domain(network): None for network in networks.values() if network.leases
+    }
     for permitted in (True, False):
         open_bridges = {
             bridge: barring for bridge, barring in bridges.items() if not (permitted and barring)
@@ -199,6 +207,27 @@ def _served(scenario: Scenario, networks: dict[str, Network]) -> dict[str, str]:
     return barred_by
 
 
+def _barred_from_sending(
+    networks: dict[str, Network], vm: str, index: int, nic: Nic
+) -> InVain | None:
+    """Return why a bridge's adapter may not send with other MAC addresses; None if it may."""
+    if networks[nic.network].permits_mac_spoofing(nic):
+        return None
+    why = f"{vm}'s eth{index} on {nic.network} is not permitted to send with other MAC addresses"
+    return InVain("mac-not-allowed", why, "permit it: `mac_spoofing: true`")
+
+
+def _barred_from_hearing(
+    networks: dict[str, Network], vm: str, index: int, nic: Nic
+) -> InVain | None:
+    """Return why a bridge's adapter may not listen to frames for others; None if it may."""
+    if networks[nic.network].permits_promiscuous(nic):
+        return None
+    adapter = f"{vm}'s eth{index} on {nic.network}"
+    why = f"{adapter} is not given the replies: promiscuous mode is not permitted"
+    return InVain("no-return-path", why, "permit it: `promiscuous: true`")
+
+
 def _broadcast_domain(network: Network) -> str:
     """Return the name of the broadcast domain without VMs that bridge: a bridged network's LAN, if linked."""
     return (network.linked and network.lan) or network.name
@@ -209,9 +238,8 @@ def _lans(names: Iterable[str], networks: dict[str, Network]) -> set[str]:
 
 
 def _lan(name: str, lan: FurtherLan) -> Network:
-    stopped = frozenset[VmnetService]() if lan.dhcp else frozenset((VmnetService.DHCP,))
-    leased = lan.dhcp.range if isinstance(lan.dhcp, LanDhcp) else None
-    return Network(name, lan.subnet, lan=name, stopped=stopped, leased=leased, prefix=lan.ipv6)
+    dhcp = lan.dhcp if lan.dhcp.on else None
+    return Network(name, lan.subnet, lan=name, mtu=lan.mtu, dhcp=dhcp, prefix=lan.ipv6)
 
 
 def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Network]) -> Network:
@@ -230,7 +258,9 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
         mtu=vmnet.mtu,
         hub=vmnet.switching is Switching.HUB,
         promiscuous=vmnet.promiscuous,
-        stopped=lan.stopped if linked else frozenset((VmnetService.DHCP,)),
+        mac_spoofing=vmnet.mac_spoofing,
+        br_netfilter=vmnet.br_netfilter,
+        dhcp=lan.dhcp if linked else None,
         prefix=lan.prefix if card else None,
     )
 
@@ -238,8 +268,8 @@ def _bridged(name: str, vmnet: Vmnet, scenario: Scenario, lans: dict[str, Networ
 def bridged_to(name: str, scenario: Scenario) -> str | None:
     """Return the host's card that a bridged vmnet is bridged to; None: automatic finds none.
 
-    Automatic takes the first connected card, as that has the default route, but none that
-    another vmnet is pinned to, or that is excluded.
+    Automatic takes the connected card that has the default route, but none that another vmnet is
+    pinned to, or that is excluded.
     """
     vmnet, cards = scenario.vmnets[name], scenario.host.nics
     first = next(iter(scenario.cards), None)
@@ -247,5 +277,6 @@ def bridged_to(name: str, scenario: Scenario) -> str | None:
         return vmnet.nic or first
     bridged = (settings for settings in scenario.vmnets.values() if settings.mode.on_lan)
     pinned = {settings.nic or first for settings in bridged}
-    usable = sorted(set(scenario.cards) - pinned - set(vmnet.excluded))
-    return next((card for card in usable if cards[card].connected), None)
+    usable = set(scenario.cards) - pinned - set(vmnet.excluded)
+    connected = (card for card in sorted(usable) if cards[card].connected)
+    return default_card(scenario, usable) or next(connected, None)

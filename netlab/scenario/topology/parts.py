@@ -12,7 +12,7 @@ from netlab.frozen import frozen
 from netlab.scenario.addresses import mac, pools
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
 from netlab.scenario.listening import ListeningPort
-from netlab.scenario.mode import VMWARE, Mode
+from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
     Dhcp,
     HostAdapter,
@@ -24,6 +24,7 @@ from netlab.scenario.model import (
     VmNat,
     VmnetService,
 )
+from netlab.scenario.topology.names import HOST
 
 
 class Role(StrEnum):
@@ -78,22 +79,29 @@ class Network:
     """True: the switch learns no addresses, and every frame goes everywhere."""
     promiscuous: bool = True
     """True: VMs may listen to frames for others."""
+    mac_spoofing: bool = True
+    """True: VMs may send with MAC addresses that are not their adapters'."""
+    br_netfilter: bool = False
+    """True: frames between its ports meet the host's rules for forwarding."""
     adapter: HostAdapter = NO_ADAPTER
     """The host adapter, as the host has set it up."""
     dhcp: Dhcp | None = field(default=None, hash=False)
-    """VMware's DHCP server; None: there is none."""
+    """Settings of its DHCP server, which is no VM's; a bridged network has its LAN's. None: there is none."""
     nat: Nat | None = field(default=None, hash=False)
     stopped: frozenset[VmnetService] = frozenset()
     guest_dhcp: bool = False
     """True: a VM serves DHCP here, or lets it in from another network."""
-    barred: str = ""
-    """The bridging VM's adapter that keeps DHCP's replies out, not permitted to hear them; empty: none."""
+    barred: InVain | None = None
+    """The reason for which a bridging VM's adapter keeps DHCP out; None: none does."""
     joined: str = ""
     """The segment of all networks that VMs have bridged with this one; empty: there are none."""
-    leased: tuple[IPv4Address, IPv4Address] | None = None
-    """First and last address that DHCP leases, where the scenario sets them."""
     prefix: IPv6Network | None = None
     """The IPv6 prefix; a bridged network has its LAN's."""
+
+    @property
+    def switch(self) -> str:
+        """The node whose bridge it is: itself, or the host."""
+        return HOST if self.mode and self.mode.in_host else self.name
 
     @property
     def advertises(self) -> bool:
@@ -112,9 +120,7 @@ class Network:
     @property
     def serves(self) -> bool:
         """True if a DHCP server that is no VM's answers here."""
-        mode = self.mode
-        has_server = mode is None or mode.on_lan or mode.serves_itself or self.has_dhcp_server
-        return has_server and VmnetService.DHCP not in self.stopped
+        return self.dhcp is not None and VmnetService.DHCP not in self.stopped
 
     @property
     def unserved(self) -> str:
@@ -122,9 +128,9 @@ class Network:
         mode = self.mode
         if mode is None or mode.on_lan:
             return f"the router of {self.lan or self.name} serves no DHCP"
-        if self.has_dhcp_server or mode.serves_itself:
+        if self.dhcp:
             return "it is stopped"
-        if mode.product is VMWARE and mode.dhcp_server:
+        if mode.dhcp_keys:
             return "it is switched off"
         return f"{mode.value} has none" if mode is not Mode.SEGMENT else "a LAN segment has none"
 
@@ -136,10 +142,7 @@ class Network:
     @property
     def has_dhcp_server(self) -> bool:
         """True if it has a DHCP server that is a machine of its own."""
-        mode = self.mode
-        if mode is None or mode.dhcp_server is None:
-            return False
-        return mode.product is not VMWARE or self.dhcp is not None
+        return self.dhcp is not None and self.mode is not None and self.mode.dhcp_server is not None
 
     @property
     def outside(self) -> bool:
@@ -153,15 +156,25 @@ class Network:
 
     @property
     def host_address(self) -> IPv4Address:
-        """The host adapter's address, where there is one."""
-        pick_address = self.mode and self.mode.host_adapter
-        return self.adapter.address or (pick_address or pools.host_adapter)(self.subnet)
+        """The host adapter's address, where there is one; it makes room for a NAT device at its usual one."""
+        if self.adapter.address:
+            return self.adapter.address
+        mode = self.mode
+        usual = ((mode and mode.host_adapter) or pools.host_adapter)(self.subnet)
+        if mode and mode.nat_device and self.gateway == usual:
+            return mode.nat_device(self.subnet)
+        return usual
 
     @property
     def gateway(self) -> IPv4Address:
         """The NAT device's address, where there is one."""
         pick_address = self.mode and self.mode.nat_device
         return (self.nat and self.nat.gateway) or (pick_address or pools.nat_device)(self.subnet)
+
+    @property
+    def hairpin(self) -> bool:
+        """True if those behind its NAT device reach each other by forwarded ports of the host."""
+        return self.nat is None or self.nat.hairpin
 
     @property
     def loopback(self) -> IPv4Address | None:
@@ -181,7 +194,21 @@ class Network:
     def pool(self) -> tuple[IPv4Address, IPv4Address]:
         """First and last address that DHCP leases."""
         pool = self.mode.pool if self.mode else pools.dhcp_pool
-        return self.leased or pool(self.subnet)
+        return (self.dhcp and self.dhcp.range) or pool(self.subnet)
+
+    @property
+    def dhcp_server(self) -> IPv4Address | None:
+        """The address of the DHCP server that is a machine of its own; None: there is none."""
+        if not (self.dhcp and self.mode and self.mode.dhcp_server):
+            return None
+        return self.dhcp.server or self.mode.dhcp_server(self.subnet)
+
+    @property
+    def tells_router(self) -> bool:
+        """True if its DHCP server tells clients of a default gateway."""
+        if self.dhcp and self.dhcp.router:
+            return self.dhcp.router != "none"
+        return self.mode is None or self.mode.on_lan or self.mode.router is not None
 
     @property
     def segment(self) -> str:
@@ -195,6 +222,10 @@ class Network:
     def permits_promiscuous(self, nic: Nic) -> bool:
         """Return whether a VM's adapter on this network may listen to frames for others."""
         return self.promiscuous if nic.promiscuous is None else nic.promiscuous
+
+    def permits_mac_spoofing(self, nic: Nic) -> bool:
+        """Return whether a VM's adapter on this network may send with other MAC addresses."""
+        return self.mac_spoofing if nic.mac_spoofing is None else nic.mac_spoofing
 
     @property
     def number(self) -> int:
@@ -214,6 +245,14 @@ class Adapter:
     address: IPv4Interface | None = None
     """None: configured by DHCP."""
     gateway: IPv4Address | None = None
+    metric: int | None = 0
+    """The metric of its default route; None: its machine takes none by it."""
+    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = ()
+    """Further subnets, and the gateways by which it leads there."""
+    mtu: int | None = None
+    """Bytes of an IP packet; None: as its network has."""
+    icmp_errors: bool = True
+    """False: ICMP errors do not come through it."""
     dns: IPv4Address | None = None
     connected: bool = True
     """False: its cable is pulled out of the switch."""
@@ -233,12 +272,16 @@ class Adapter:
     """True: its link and its lease follow the host's card that its network is bridged to."""
     promiscuous: bool = True
     """True: it may listen to frames for others."""
+    mac_spoofing: bool = True
+    """True: it may send with MAC addresses that are not its own."""
     model: str | None = None
     """The kind of card that a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
     further: tuple[IPv4Interface, ...] = ()
     """Static addresses beside the first."""
+    client_id: str = ""
+    """The identifier by which it asks DHCP (option 61), as `ff:12:…`; empty: it is known by its MAC."""
     ipv6: IPv6Interface | None = None
     """The IPv6 address that it has, or makes of its router's advertisement."""
     listens_to_router: bool = False
@@ -253,6 +296,11 @@ class Adapter:
     def static(self) -> tuple[IPv4Interface, ...]:
         """All of its static addresses."""
         return (*filter(None, (self.address,)), *self.further)
+
+    @property
+    def client(self) -> str:
+        """The identity that a DHCP server knows it by: its identifier, or its MAC address."""
+        return self.client_id or self.mac
 
     @property
     def by_dhcp(self) -> bool:
@@ -279,7 +327,8 @@ class Adapter:
     @property
     def leads_out_ipv6(self) -> bool:
         """True if it brings its machine a default route of IPv6."""
-        return self.listens_to_router and self.ipv6 is not None and self.network.leads_on_ipv6
+        makes_address = self.listens_to_router and self.ipv6 is not None
+        return makes_address and self.network.leads_on_ipv6 and self.metric is not None
 
     @property
     def in_vain(self) -> InVain | None:
@@ -298,8 +347,7 @@ class Adapter:
                 "dhcp-pool-exhausted", why, "give it an `address`, or the server a larger `range`"
             )
         if network.barred:
-            why = f"{network.barred} is not given the replies: promiscuous mode is not permitted"
-            return InVain("no-return-path", why, "permit it: `promiscuous: true`")
+            return network.barred
         if not network.linked or (network.mode and network.mode.on_lan and not network.lan):
             card = f"the host's {network.nic}, which has no link" if network.nic else "no card"
             why = f"no DHCP server answers: {network.name} is bridged to {card}"

@@ -170,6 +170,16 @@ def test_no_forward(running):
     assert one.without(forwarded_ports=frozenset()) is Cause.PORT_CLOSED
 
 
+def test_a_forward_at_another_address(running):
+    lab.apply(running, lab.add_forward(running, "tcp", "127.0.0.1:8090", "vm2:80"))
+    one = proof(lab.attach("causes"), "pc", "host@lan", by="tcp:8090")
+    lab.apply(lab.attach("causes"), running.source)
+    assert one.end == (REFUSED, "host", Cause.FORWARD_ELSEWHERE)
+    assert "the port leads on at 127.0.0.1 only" in one.diagnosis.evidence
+    assert one.without(bound_forwards=()) is Cause.NO_FORWARD
+    assert one.without(forwarded_ports=frozenset()) is Cause.PORT_CLOSED
+
+
 def test_a_forwarded_port_is_answered(running):
     """The same question, with the two rules by which VMware's NAT forwards a port."""
     to_device = f"ip daddr {HOST} tcp dport 8080 dnat to 169.254.0.34"

@@ -25,12 +25,24 @@ from netlab.explain.nft_rules import HookVerdict, ParsedRuleset
 from netlab.explain.nft_values import Facts
 from netlab.kernel.nftables import nft
 from netlab.packets.packet import Part
+from netlab.plan.plan import Plan
 from netlab.plan.resources import Ruleset
+from netlab.scenario.loader import load_text
+from netlab.scenario.model import RuleSet
 
 SCENARIOS = sorted(path.stem for path in Path("scenarios").glob("*.yaml"))
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 ENDS = {4: ("10.0.0.128", "192.168.1.100"), 6: ("fd00::1", "fd00::2")}
 BY_CHANCE = "numgen random"
+PROGRAMS = """
+host: {{nics: {{eth0: 192.168.1.100}}, rules: [{program}], forward_policy: drop, forward_allows: [lan]}}
+vmnets:
+  virbr0: {{mode: libvirt-nat}}
+  virbr1: {{mode: libvirt-route, subnet: 10.9.0.0/24}}
+  vmnet8: {{mode: nat, subnet: 10.0.0.0/24}}
+vms: {{vm1: {{nics: [virbr0]}}}}
+expect: {{default: blocked}}
+"""
 
 
 def packets() -> Iterator[PredictedPacket]:
@@ -95,7 +107,18 @@ def namespace() -> Iterator[str]:
 @pytest.mark.on_each_kernel
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_rule_of_a_plan_leaves_a_doubt(namespace, name):
-    plan = lab.prepare(lab.load(name)).plan
+    no_doubt(namespace, lab.prepare(lab.load(name)).plan)
+
+
+@pytest.mark.on_each_kernel
+@pytest.mark.parametrize("program", RuleSet)
+def test_no_rule_of_a_program_of_the_host_leaves_a_doubt(namespace, program):
+    source = load_text(PROGRAMS.format(program=program).encode(), "programs.yaml")
+    no_doubt(namespace, lab.prepare(source).plan)
+
+
+def no_doubt(namespace: str, plan: Plan) -> None:
+    """Ask of every packet at every chain of a plan."""
     for text in {entry.text for entry in plan.resources if isinstance(entry, Ruleset)}:
         nft.create(namespace, text)
         texts = nft.rules(nft.read_with_handles(namespace))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
+from netlab import lab
 from netlab.diagnosis.verdict import EchoSightings, Outcome, Verdict, outcome_of
 from netlab.kernel.host.overload import OverloadMonitor
 from netlab.packets import icmp
-from netlab.verify import rounds
+from netlab.scenario.expectation import matrix
+from netlab.verify import demands, rounds
 from netlab.verify.batches import PairProbe
-from netlab.verify.matrix import compare
+from netlab.verify.demands.probed import Probed
 from netlab.verify.results import PairResult
 
 
@@ -85,9 +88,18 @@ def test_what_a_shortage_has_spoilt_is_tried_again(monkeypatch, shortage, times)
     assert len(done) == times
 
 
-@pytest.mark.parametrize("reachable", [True, False])
-def test_unknown_never_meets_an_expectation(reachable):
-    assert compare(reachable, ["10.0.0.1"], Outcome(Verdict.UNKNOWN, "why"))
+def unmet(verdict: str, outcome: Outcome) -> str | None:
+    """Compare an outcome with what is expected of a pair of the lab `nat`."""
+    topology = lab.prepare(lab.load("nat")).topology
+    reachable = next(pair for pair in matrix(topology) if pair.verdict == "reachable")
+    is_seen = verdict == "reachable"
+    pair = replace(reachable, verdict=verdict, seen_as=reachable.seen_as if is_seen else None)
+    return demands.unmet(pair, Probed(outcome, ("10.0.0.1",) if is_seen else ()))
+
+
+@pytest.mark.parametrize("verdict", ["reachable", "blocked", "answered", "refused", "dropped"])
+def test_unknown_never_meets_an_expectation(verdict):
+    assert unmet(verdict, Outcome(Verdict.UNKNOWN, "why"))
 
 
 @pytest.mark.parametrize(
@@ -102,8 +114,8 @@ def test_unknown_never_meets_an_expectation(reachable):
     ],
 )
 def test_what_meets_what(outcome, meets_reachable, meets_blocked):
-    assert (compare(True, ["10.0.0.1"], outcome) is None) == meets_reachable
-    assert (compare(False, [], outcome) is None) == meets_blocked
+    assert (unmet("reachable", outcome) is None) == meets_reachable
+    assert (unmet("blocked", outcome) is None) == meets_blocked
 
 
 def test_a_token_is_found_in_requests_answers_and_quoted_errors():

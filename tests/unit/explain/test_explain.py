@@ -220,6 +220,15 @@ def test_translations_are_for_new_connections():
     assert at(ParsedRuleset(nat), "prerouting", established).translation is None
     to_field = [base(kind="nat"), rule({"snat": {"addr": payload("ip", "daddr")}})]
     assert str(at(ParsedRuleset(to_field), "input", FACTS).translation.address) == "10.0.0.6"
+    ports = {"key": payload("tcp", "dport"), "data": {"set": [[79, 8079], [80, 8080]]}}
+    to_port = [base(kind="nat"), rule({"dnat": {"addr": "10.0.0.9", "port": {"map": ports}}})]
+    assert at(ParsedRuleset(to_port), "input", FACTS).translation.port == 8080
+    other = {**ports, "data": {"set": [[79, 8079]]}}
+    to_none = [base(kind="nat"), rule({"dnat": {"addr": "10.0.0.9", "port": {"map": other}}})]
+    assert at(ParsedRuleset(to_none), "input", FACTS).end is HookVerdict.UNKNOWN
+    for flags in ("fully-random", ["random", "persistent"]):
+        random = [base(kind="nat"), rule({"masquerade": {"flags": flags}})]
+        assert at(ParsedRuleset(random), "input", FACTS).translation.is_random
     to_map = [base(kind="nat"), rule({"dnat": {"addr": {"map": {}}}})]
     assert at(ParsedRuleset(to_map), "input", FACTS).end is HookVerdict.UNKNOWN
 

@@ -49,7 +49,7 @@ def decoded(message: bytes) -> ifinfmsg:
 
 
 def test_a_cable_is_filled_in_as_pyroute2_encodes_it():
-    filled = decoded(_new_cable(True, True, True, True).fill(**ENDS))
+    filled = decoded(_new_cable(True, True, True, True, narrow=False).fill(**ENDS))
     peer = {"attrs": end("a-long-name-123", 8, MACS[1])}
     info = [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [("VETH_INFO_PEER", peer)]})]
     body = {
@@ -70,6 +70,12 @@ def test_a_cable_is_filled_in_as_pyroute2_encodes_it():
 
     for name in ("IFLA_IFNAME", "IFLA_ADDRESS", "IFLA_NET_NS_FD"):
         assert peer_of(filled).get_attr(name) == peer_of(own).get_attr(name)
+
+
+def test_a_narrow_cable_cuts_segments_itself():
+    filled = decoded(_new_cable(True, True, True, True, narrow=True).fill(**ENDS))
+    peer = filled.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", "VETH_INFO_PEER")
+    assert [end.get_attr("IFLA_GSO_MAX_SEGS") for end in (filled, peer)] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from ipaddress import IPv4Network
 
 import pytest
 
@@ -18,7 +17,7 @@ from netlab.plan.resources import Address, Cable, Namespace, Ruleset, Service, S
 from netlab.plan.services import dhcp
 from netlab.scenario.files import shipped
 from netlab.scenario.loader import load_text
-from netlab.scenario.topology import Network, resolve
+from netlab.scenario.topology import resolve
 from tests import plans
 
 
@@ -89,8 +88,10 @@ def test_each_thing_is_created_after_what_it_stands_on():
 
 
 def test_dhcp_options_by_mode():
-    networks = resolve(lab.load("three-modes").scenario).networks
-    nat, host_only = dhcp.options(networks["vmnet8"]), dhcp.options(networks["vmnet1"])
+    topology = resolve(lab.load("three-modes").scenario)
+    nat, host_only = (
+        dhcp.options(topology, topology.networks[name]) for name in ("vmnet8", "vmnet1")
+    )
     assert {name: str(value) for name, value in nat.items()} == {
         "router": "10.0.0.2",
         "dns-server": "10.0.0.2",
@@ -103,10 +104,10 @@ def test_dhcp_options_by_mode():
 
 
 def test_an_empty_option_keeps_dnsmasq_from_offering_its_own_address():
-    network = Network("vmnet1", IPv4Network("172.16.78.0/24"))
-    pool = list(dhcp.pool((), network, {"router": None}, (1800, 1800)))
+    topology = resolve(lab.load("three-modes").scenario)
+    pool = list(dhcp.served(topology, topology.networks["vmnet1"]))
     assert "dhcp-option=option:router" in pool
-    assert "dhcp-range=172.16.78.128,172.16.78.253,255.255.255.0,1800s" in pool
+    assert "dhcp-range=tag:!asks-time,172.16.78.128,172.16.78.253,255.255.255.0,1800s" in pool
 
 
 def test_leases_go_upward_in_the_order_of_names_and_skip_static_addresses():

@@ -18,7 +18,9 @@ from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import matrix
 from netlab.scenario.files import shipped
 from netlab.scenario.loader import load_text
-from netlab.verify.matrix import Result, compare
+from netlab.verify import demands
+from netlab.verify.demands.probed import Probed
+from netlab.verify.matrix import Result
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def results() -> list[Result]:
     measured = []
     for expectation in matrix(planned.topology):
         outcome = outcomes.get(expectation.source.name, dead)
-        failure = compare(expectation.reachable, ("172.16.78.128",), outcome)
+        failure = demands.unmet(expectation, Probed(outcome, ("172.16.78.128",)))
         measured.append(Result(expectation, outcome, ("172.16.78.128",), failure, "vm1@vmnet1"))
     return measured
 

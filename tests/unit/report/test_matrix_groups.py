@@ -18,7 +18,9 @@ from netlab.report.verify.groups import PairBlock, groups, shortened
 from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import Expectation, matrix
 from netlab.scenario.loader import load_text
-from netlab.verify.matrix import Result, compare
+from netlab.verify import demands
+from netlab.verify.demands.probed import Probed
+from netlab.verify.matrix import Result
 
 ADDRESSES = {"host@lan": "192.168.1.100", "router@wan": "203.0.113.1"}
 OWN = "10.0.0.99"
@@ -61,7 +63,7 @@ def measured(planned: lab.Lab, decide: Decide) -> list[Result]:
         )
         others = {address: name for name, address in ADDRESSES.items()}
         seen_as = others.get(outcome.seen_as or "", f"{ends.source.node.name}@vmnet8")
-        failure = compare(ends.reachable, allowed, outcome)
+        failure = demands.unmet(ends, Probed(outcome, tuple(allowed)))
         found.append(Result(ends, outcome, tuple(allowed), failure, seen_as))
     return found
 
@@ -107,8 +109,8 @@ def test_forty_vms_in_chinese(forty, width, golden):
     results = [
         replace(
             result,
-            failure=compare(
-                result.expectation.reachable, result.allowed_sources, explained(result)
+            failure=demands.unmet(
+                result.expectation, Probed(explained(result), result.allowed_sources)
             ),
         )
         if result.failure

@@ -27,7 +27,7 @@ from netlab.report.topology.shapes import NAME_SIZE, SMALL_SIZE, Box, Label, tex
 from netlab.scenario.files import shipped
 from netlab.scenario.loader import load_text
 from netlab.scenario.mode import Mode
-from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
+from netlab.scenario.topology import HOST, Adapter, Network, Node, Role, Topology
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "a-name-of-sixty-three-characters-" + "x" * 30
@@ -287,10 +287,20 @@ def test_the_frame_holds_what_is_inside_the_computer_and_nothing_else(layout):
 @pytest.mark.parametrize("scenario", sorted(shipped()))
 def test_every_cable_of_the_plan_is_one_wire(scenario):
     planned = lab.prepare(lab.load(scenario))
+    networks, host = planned.topology.networks, planned.topology.nodes[HOST]
     cables = [
-        {(node_of(end.namespace), end.interface) for end in resource.ends}
+        {
+            (end.bridge if end.bridge in networks else node_of(end.namespace), end.interface)
+            for end in resource.ends
+        }
         for resource in planned.plan.resources
         if isinstance(resource, Cable)
+    ]
+    # The host is on a bridge of its own without a cable.
+    cables += [
+        {(HOST, adapter.interface), (bridge.name, adapter.interface)}
+        for adapter in host.adapters
+        for bridge in adapter.beside
     ]
     root = Xml.fromstring(svg.render(graph.planned(planned)))
     wires = [
@@ -334,7 +344,7 @@ def test_a_wire_starts_at_the_machine_and_ends_at_the_switch():
     assert wires["vmnet8-nat", "host"].is_nat_uplink and not wires["host", "vmnet8"].is_nat_uplink
 
 
-# Measured by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.
+# Probed by Chromium in DejaVu Sans, normal and bold; thousandths of the font's size.
 MEASURED = {
     "address": {
         278: "ijl", 295: "IJ", 318: " ,.·", 337: "/:;|", 361: "-", 392: "t", 557: "L", 615: "e",
@@ -478,7 +488,7 @@ def test_every_mode_has_a_chinese_name():
     """But for names of products, and NAT; and a sentence of where its packets go."""
     chinese = translator("zh")
     same = {mode.title for mode in build.MODES if chinese(mode.title) == mode.title}
-    assert same == {"NAT", "VirtualBox NAT", "libvirt nat"}
+    assert same == {"NAT", "VirtualBox NAT", "libvirt nat", "macvtap"}
     onward = {mode.onward for mode in build.MODES if not mode.on_lan}
     assert not {sentence for sentence in onward if chinese(sentence) == sentence}
 

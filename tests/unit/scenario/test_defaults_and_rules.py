@@ -53,6 +53,8 @@ def test_vmware_s_defaults():
         ("", "connected: false", False),
         ("promiscuous: false", "", False),
         ("", "promiscuous: false", True),  # Its questions are for everybody.
+        ("mac_spoofing: false", "", False),
+        ("", "mac_spoofing: false", False),  # Replies have the server's MAC address.
     ],
 )
 @pytest.mark.parametrize("on", ["vmnet0", "vmnet8"])
@@ -71,6 +73,10 @@ expect: {{default: blocked}}
     gets = {name: nodes[name].primary.gets_lease for name in ("near", "far", "farther", "br2")}
     assert gets == {"near": True, "far": leased, "farther": leased, "br2": leased}
     assert nodes["br"].primary.gets_lease is ("connected" not in outer), "its own MAC's frames pass"
+    if "mac_spoofing" in outer + inner:
+        in_vain = nodes["far"].primary.in_vain
+        assert in_vain and in_vain.cause == "mac-not-allowed"
+        assert "not permitted to send with other MAC addresses" in in_vain.why
 
 
 def test_macs_follow_vmware_s_rules():
@@ -219,7 +225,7 @@ def test_the_schema_beside_the_shipped_scenarios_is_up_to_date(capsys):
         {"vmnets": {"VMnet0": {"mode": "bridged"}}},
         {"vms": {"my vm": {"nics": ["vmnet8"]}}},
         {"lan": {"peers": {"pc": 7}}},
-        {"expect": {"rules": [{"from": "vm1"}]}},
+        {"expect": {"rules": [{"to": "vm1"}]}},
     ],
 )
 def test_the_schema_refuses_what_netlab_refuses(wrong):

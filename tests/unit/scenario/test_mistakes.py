@@ -64,19 +64,19 @@ def vm(**parts: Any) -> dict[str, Any]:
         ),
         (
             scenario(lan={"dhcp": 5}),
-            "lan.dhcp: '5' is not possible here; write true or false, or write `key: value` lines",
+            "lan.dhcp: '5' must be a mapping; write `key: value` lines below it",
         ),
         (
-            scenario(vmnets=flat(1)["vmnets"] | {"vmnet0": {"mode": "bridged", "nic": "enp3s0"}}),
-            "vmnets.vmnet0.nic: 'enp3s0' is not possible here; the host's cards are called eth0",
+            scenario(vmnets=flat(1)["vmnets"] | {"vmnet0": {"mode": "bridged", "nic": "Ethernet"}}),
+            "vmnets.vmnet0.nic: 'Ethernet' is not possible here; the host's cards are called eth0",
         ),
         (
             scenario(vmnets={"VMnet8": {"mode": "nat"}}, vms={}),
             "'VMnet8' is no valid name; did you mean 'vmnet8'?",
         ),
         (
-            scenario(host={"nics": {"wlp2s0": {}}}),
-            "'wlp2s0' is no valid name; the host's cards are called eth0, eth1, … eth9, and wlan0, … wlan9",
+            scenario(host={"nics": {"Ethernet": {}}}),
+            "'Ethernet' is no valid name; the host's cards are called eth0, … eth9 or enp3s0, and wlan0",
         ),
         (
             scenario(host={"forwards": ["lan", "VMnet8"]}),

@@ -11,6 +11,7 @@ import pytest
 
 from netlab.errors import ScenarioError, UsageError
 from netlab.scenario import files
+from netlab.scenario.ports import ForwardedPorts
 from netlab.scenario.text import edit, rewrite
 from netlab.scenario.text.document import MAX_BYTES, parse
 
@@ -164,6 +165,7 @@ def test_a_text_that_becomes_too_long_is_refused():
         rewritten("a: 1\n", {"a": "x" * MAX_BYTES})
 
 
+NEW, OLD = ForwardedPorts(9999, 9999), ForwardedPorts(8080, 8080)
 VERBS = {
     "remove": lambda data: edit.remove_vm(data, _vm(data)),
     "add": lambda data: edit.add_vm(data, "new", [next(iter(data["vmnets"]))]),
@@ -176,8 +178,8 @@ VERBS = {
     "host": lambda data: edit.assign(data, "host", {"firewall": "[icmp]", "proxy": "3128"}),
     "card": lambda data: edit.assign(data, "host.eth9", {"address": "10.9.9.9"}),
     "lan": lambda data: edit.assign(data, "lan", {"ipv6": "2001:db8:1::/64"}),
-    "forward": lambda data: edit.add_forward(data, "vmnet8", "tcp", 9999, "vm1:80"),
-    "unforward": lambda data: edit.remove_forward(data, "tcp", 8080),
+    "forward": lambda data: edit.add_forward(data, "vmnet8", "tcp", NEW, "vm1:80"),
+    "unforward": lambda data: edit.remove_forward(data, "tcp", OLD),
 }
 
 

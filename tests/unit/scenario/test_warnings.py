@@ -13,8 +13,8 @@ from netlab.scenario.loader import load_text
 
 SUBNET = "choose another subnet, unless that is what you want to see"
 GATEWAY = (
-    "let the adapter that is to be taken be the first, or the others have no gateway, unless that is what you"
-    " want to see"
+    "give the adapter that is to be taken the lowest `metric`, or the others `default: false`, unless that is"
+    " what you want to see"
 )
 
 
@@ -56,6 +56,21 @@ class TestOverlaps:
             " VMs on vmnet8 take 172.16.50.0/24 for neighbours, and do not reach"
             " machines on the LAN company with such addresses"
         ]
+
+    @pytest.mark.parametrize(
+        ("route", "lost"),
+        [("172.16.50.0/24", ""), ("172.16.50.0/25", " with such addresses")],
+    )
+    def test_a_vpn_that_takes_a_vmnet_s_route(self, route, lost):
+        text = VPN.format(company="10.7.0.0/24", end=f"10.7.0.9, routes: [{route}]")
+        assert warnings(text) == [
+            f"host sends {route} by vpn0, since that VPN takes it from vmnet8's 172.16.50.0/24:"
+            f" VMs on vmnet8{lost} are not reached from host"
+        ]
+
+    def test_what_a_full_tunnel_leaves_to_more_specific_routes_is_no_theft(self):
+        tunnel = "10.7.0.9, default: true, routes: [172.16.0.0/12]"
+        assert not warnings(VPN.format(company="10.7.0.0/24", end=tunnel))
 
     def test_a_vpn_that_has_another_subnet_is_no_overlap(self):
         assert warnings(VPN.format(company="172.16.51.0/24", end="172.16.51.9")) == []
@@ -295,7 +310,8 @@ class TestDefaultRoutes:
         served = text.replace("NETWORK", "seg1").replace("ADDRESS", "10.9.0.1")
         assert any("box has default routes" in warning for warning in warnings(served))
         either = text.replace("NETWORK", "vmnet1").replace("ADDRESS", "10.1.0.9")
-        assert warnings(either) == [], (
+        (warning,) = warnings(either)
+        assert warning.startswith("2 DHCP servers answer on vmnet1"), (
             "VMware's server, which leases none, may be the first to answer"
         )
 
@@ -334,7 +350,8 @@ class TestDefaultRoutes:
 @pytest.mark.parametrize(
     ("network", "reason"),
     [
-        ("intnet: {mode: vbox-internal, subnet: 10.9.0.0/24}", "vbox-internal has none"),
+        ("intnet: {mode: vbox-internal, subnet: 10.9.0.0/24}", "it is switched off"),
+        ("switch: {mode: hyperv-nat, subnet: 10.9.0.0/24}", "hyperv-nat has none"),
         ("vmnet1: {mode: hostonly, subnet: 10.9.0.0/24, dhcp: false}", "it is switched off"),
         ("vmnet5: {mode: custom, subnet: 10.9.0.0/24}", "it is switched off"),
         ("vmnet8: {mode: nat, subnet: 10.9.0.0/24, stopped: [dhcp]}", "it is stopped"),

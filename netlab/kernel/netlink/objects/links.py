@@ -77,6 +77,8 @@ _BRIDGE = Reader(
 )
 _PORT = Reader(ifinfmsg.ifinfo.bridge_slave_data, attributes=("IFLA_BRPORT_STATE", *_PORT_DEFAULTS))
 
+ETHERNET_MTU = 1500
+"""Bytes of an IP packet that machines send where nothing tells them otherwise (RFC 894)."""
 _EVERY_LINK = Template(ifinfmsg, {"attrs": [("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)]})
 
 
@@ -189,7 +191,8 @@ def create_cable(
     (veth_open: ENOTCONN), so the far end comes up by a message of its own. Raises Refused.
     """
     near, far = cable.ends
-    template = _new_cable(near.up, bool(near.mac), bool(far.mac), bool(near.bridge))
+    narrow = cable.mtu < ETHERNET_MTU
+    template = _new_cable(near.up, bool(near.mac), bool(far.mac), bool(near.bridge), narrow)
     message = template.fill(
         mtu=cable.mtu,
         name=near.interface,
@@ -210,14 +213,14 @@ def create_cable(
 
 
 @cache
-def _new_cable(up: bool, near_mac: bool, far_mac: bool, plugged_in: bool) -> Template:
+def _new_cable(up: bool, near_mac: bool, far_mac: bool, plugged_in: bool, narrow: bool) -> Template:
     """Return a message for a veth pair; the kernel chooses a MAC address by chance where none is given."""
-    peer = {"attrs": _end("far_", far_mac)}
-    attributes = [*_end("", near_mac), _kind("veth", ("VETH_INFO_PEER", peer))]
+    peer = {"attrs": _end("far_", far_mac, narrow)}
+    attributes = [*_end("", near_mac, narrow), _kind("veth", ("VETH_INFO_PEER", peer))]
     return Template(ifinfmsg, _link(*attributes, *([_MASTER] * plugged_in), up=up))
 
 
-def _end(prefix: str, with_mac: bool) -> list[tuple[str, Any]]:
+def _end(prefix: str, with_mac: bool, narrow: bool) -> list[tuple[str, Any]]:
     attributes = [
         ("IFLA_IFNAME", codec.text(f"{prefix}name")),
         ("IFLA_MTU", codec.number("mtu")),
@@ -227,6 +230,10 @@ def _end(prefix: str, with_mac: bool) -> list[tuple[str, Any]]:
         ("IFLA_NUM_TX_QUEUES", 1),
         ("IFLA_NUM_RX_QUEUES", 1),
     ]
+    if narrow:
+        # Segments that a sender leaves to its card pass every bridge, however large (is_skb_forwardable):
+        # here they are cut, and too large ones get lost.
+        attributes.append(("IFLA_GSO_MAX_SEGS", 1))
     return [*attributes, *([("IFLA_ADDRESS", codec.mac(f"{prefix}mac"))] if with_mac else [])]
 
 

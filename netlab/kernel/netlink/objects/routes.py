@@ -55,9 +55,10 @@ _MESSAGE = Reader(
     ("family", "dst_len", "tos", "table", "proto", "scope", "type", "flags"),
     (
         *("RTA_DST", "RTA_OIF", "RTA_GATEWAY", "RTA_PRIORITY", "RTA_PREFSRC", "RTA_MULTIPATH"),
-        "RTA_TABLE",
+        *("RTA_TABLE", "RTA_METRICS"),
     ),
 )
+_METRICS = Reader(rtmsg.metrics, attributes=("RTAX_MTU",))
 _HOP = packing((*nh.cell_header, *nh.fields))
 """rtnexthop: length, flags, hops, index."""
 _LENGTH_BYTES = packing(nh.cell_header).size
@@ -101,6 +102,8 @@ class KernelRoute:
     """The only TOS of packets by this route; 0: any."""
     body: bytes
     """The message, without its header: as a request, it removes the route, or puts it back."""
+    mtu: int = 0
+    """Bytes of an IP packet that it takes; 0: as many as its interface."""
 
     @property
     def main(self) -> bool:
@@ -140,7 +143,13 @@ def decode(message: bytes) -> KernelRoute | None:
         bool(flags & RTM_F_CLONED),
         tos,
         message[HEADER.size :],
+        _mtu(attributes.get("RTA_METRICS", b"")),
     )
+
+
+def _mtu(metrics: bytes) -> int:
+    mtu: int = _METRICS.attributes(metrics).get("RTAX_MTU", 0) if metrics else 0
+    return mtu
 
 
 @lru_cache(4096)
@@ -163,8 +172,10 @@ def _hops(route: dict[str, Any]) -> Iterator[KernelHop]:
 
 
 def create(netlink: Netlink, route: Route) -> None:
-    """Add a route to the main table. Raises Refused."""
-    netlink.request(_packed(route, rt_proto["static"]), RTM_NEWROUTE, NEW)
+    """Add a route to the main table; one of IPv4, before others to its network. Raises Refused."""
+    # As `ip route prepend`: a VPN's route comes before that of a vmnet's address.
+    flags = NLM_F_CREATE if route.gateway.version == 4 else NEW
+    netlink.request(_packed(route, rt_proto["static"]), RTM_NEWROUTE, flags)
 
 
 def delete(netlink: Netlink, route: Route) -> None:
@@ -175,23 +186,26 @@ def delete(netlink: Netlink, route: Route) -> None:
 
 def _packed(route: Route, protocol: int) -> bytes:
     length = route.destination.prefixlen
-    return _template(route.gateway.version, bool(length)).fill(
+    return _template(route.gateway.version, bool(length), bool(route.mtu)).fill(
         length=length,
         protocol=protocol,
         gateway=route.gateway,
         metric=route.metric,
+        mtu=route.mtu,
         destination=route.destination.network_address,
     )
 
 
 @cache
-def _template(version: int, to_network: bool) -> Template:
-    attributes = [
+def _template(version: int, to_network: bool, narrow: bool) -> Template:
+    attributes: list[tuple[str, Any]] = [
         ("RTA_GATEWAY", codec.ip("gateway", version)),
         ("RTA_PRIORITY", codec.number("metric")),
     ]
     if to_network:
         attributes.append(("RTA_DST", codec.ip("destination", version)))
+    if narrow:
+        attributes.append(("RTA_METRICS", {"attrs": [("RTAX_MTU", codec.number("mtu"))]}))
     return Template(
         rtmsg,
         {
