@@ -124,7 +124,7 @@ class EndpointName(NodeArgument):
         running = lab.attach(lab_name)
         for node in running.topology.endpoints:
             yield from (node.name, *node.named_adapters)
-        yield from running.source.scenario.internet.servers
+        yield from running.source.scenario.internet.addresses
 
 
 class MatrixKind(OfLab):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address
 
 from netlab.frozen import frozen
@@ -62,22 +63,29 @@ class Forward:
 
 def of_vmnet(topology: Topology, vmnet: Network) -> tuple[Forward, ...]:
     """The port forwards of a NAT network; VMware wants addresses, so a VM's name is its address now."""
-    return _resolved(topology, vmnet, (vmnet.nat or Nat()).forwards)
+    forwards = (vmnet.nat or Nat()).forwards
+    return resolved(topology, forwards, partial(_addresses, topology, vmnet))
 
 
 def of_lan(topology: Topology, lan: str, public: IPv4Address) -> tuple[Forward, ...]:
     """The port forwards of a LAN's router, which are at its `public` address."""
     forwards = topology.scenario.all_lans[lan].forwards
+    known = partial(_addresses, topology, topology.networks[lan])
     return tuple(
         replace(forward, ports=replace(forward.ports, address=forward.ports.address or public))
-        for forward in _resolved(topology, topology.networks[lan], forwards)
+        for forward in resolved(topology, forwards, known)
     )
 
 
-def _resolved(topology: Topology, network: Network, forwards: Forwards) -> tuple[Forward, ...]:
+def resolved(
+    topology: Topology,
+    forwards: Forwards,
+    addresses: Callable[[], Mapping[str, IPv4Address | None]],
+) -> tuple[Forward, ...]:
+    """The port forwards that a file names; those to machines without one of the `addresses` lead nowhere."""
     if not (forwards.tcp or forwards.udp):
         return ()
-    address_of = _addresses(topology, network)
+    address_of = addresses()
     return tuple(
         Forward(protocol, ports, address, int(to_port))
         for protocol, targets in (("tcp", forwards.tcp), ("udp", forwards.udp))

@@ -18,6 +18,7 @@ from netlab.plan.resources import (
     CableEnd,
     DhcpClient,
     EtcFile,
+    FurtherAddress,
     Lease,
     Namespace,
     Resource,
@@ -35,7 +36,7 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
     """A node with its adapters' addresses, but not plugged in (see `plug`)."""
     netns = namespace(lab, node.name)
     yield Namespace(netns)
-    yield from _kernel_settings(netns, forwards or node.forwards)
+    yield from _kernel_settings(netns, forwards or node.is_router)
     yield from _etc(netns, node)
     for adapter in node.adapters:
         if adapter.bridge and not adapter.bare:
@@ -61,6 +62,8 @@ def machine(lab: str, node: Node, forwards: bool = False) -> Iterator[Resource]:
         if adapter.address is None or adapter.bare:
             continue
         yield Address(netns, adapter.holder, adapter.address)
+        for further in adapter.further:
+            yield FurtherAddress(netns, adapter.holder, further, adapter.address)
         if adapter.enabled:
             if adapter.gateway and adapter.metric is not None:
                 yield Route(netns, DEFAULT_ROUTE, adapter.gateway, adapter.metric)

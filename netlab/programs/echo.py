@@ -1,11 +1,15 @@
-"""A UDP server of a VM: sends every datagram back. Arguments: the port, and an IPv6 address of its own."""
+"""A UDP server: sends every datagram back. Arguments: the port; an address of its own, or an adapter."""
 
 import socket
 import sys
 
-port, *is_ipv6 = sys.argv[1:]
-server = socket.socket(socket.AF_INET6 if is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
-server.bind((is_ipv6[0] if is_ipv6 else "0.0.0.0", int(port)))
+port, *place = sys.argv[1:]
+at = place[0] if place else "0.0.0.0"
+server = socket.socket(socket.AF_INET6 if ":" in at else socket.AF_INET, socket.SOCK_DGRAM)
+if at[:1].isalpha() and ":" not in at:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, at.encode())
+    at = "0.0.0.0"
+server.bind((at, int(port)))
 while True:
     data, sender = server.recvfrom(1 << 16)
     try:

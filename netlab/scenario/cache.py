@@ -20,12 +20,13 @@ from netlab import __version__
 from netlab.errors import Problem
 from netlab.scenario import mode, model
 from netlab.scenario.firewall import Firewall
+from netlab.scenario.listening import ListeningPort
 from netlab.scenario.loaded import LoadedScenario
 from netlab.scenario.ports import ForwardedPorts
 from netlab.scenario.topology import Adapter, Network, Node, Role, Topology
 from netlab.scenario.topology.parts import Denial, InVain
 
-_PARTS = (Network, Node, Adapter, InVain, Firewall, ForwardedPorts, Problem)
+_PARTS = (Network, Node, Adapter, InVain, Firewall, ListeningPort, ForwardedPorts, Problem)
 _WORDS = (
     *(Role, Denial, model.HostAdapterState, model.MovedOrCopied, model.Family),
     *(model.Listen, model.NatPorts, model.Switching, model.VmnetService, model.RuleSet),

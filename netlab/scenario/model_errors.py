@@ -23,6 +23,7 @@ from netlab.scenario.names import (
     LAN_NAME,
     NETWORK_NAME,
     NODE_NAME,
+    VM_NIC_NAME,
 )
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.vocabulary import keys
@@ -37,6 +38,7 @@ _PATTERN_MEANING = {
     DOMAIN_NAME: "a domain name is like localdomain or example.com",
     FORWARD_TARGET: "write a VM (or an address) and a port, like vm1:80",
     HOST_NAME: "names in /etc/hosts are like www.example.com or intranet",
+    VM_NIC_NAME: "a VM's adapters are called eth0, eth1, … eth9, in the order of `nics`",
     HOST_NIC_NAME: "the host's cards are called eth0, … eth9 or enp3s0, and wlan0, … wlan9 or wlp2s0 (Wi-Fi)",
 }
 

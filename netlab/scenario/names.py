@@ -25,6 +25,8 @@ LONGEST_NAME = 253
 """Letters of a DNS name with its dots (RFC 1035, 2.3.4: 255 bytes on the wire)."""
 FORWARD_TARGET = r"^([A-Za-z][A-Za-z0-9-]*|[0-9.]+):[1-9][0-9]{0,4}$"
 """A VM or an address, and a port."""
+VM_NIC_NAME = r"^eth[0-9]$"
+"""An adapter of a VM."""
 HOST_NIC_NAME = (
     r"^(eth[0-9]|en[a-z]?[0-9][a-z0-9]{0,11}|enx[0-9a-f]{12}"
     r"|wlan[0-9]|wl[a-z]?[0-9][a-z0-9]{0,11}|wlx[0-9a-f]{12}|vpn[0-9])$"
@@ -52,10 +54,16 @@ EXAMPLES = {
     DOMAIN_NAME: "localdomain",
     FORWARD_TARGET: "vm1:80",
     HOST_NIC_NAME: "eth0",
+    VM_NIC_NAME: "eth1",
     LAN_NAME: "office",
     HOST_NAME: "intranet",
 }
 """An example of each kind of name, for people."""
+
+
+def is_vm_nic(name: str) -> bool:
+    """Return whether a VM's adapter can have this name."""
+    return re.fullmatch(VM_NIC_NAME, name) is not None
 
 
 def lab_name_after(file: str) -> str:

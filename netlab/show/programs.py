@@ -37,12 +37,18 @@ def nat(look: Look) -> Iterator[ViewRow]:
 
 
 def dns(look: Look) -> Iterator[ViewRow]:
-    served = {node: service.config for node, service in look.services() if _is_dns(service)}
+    served: dict[str, str] = {}
+    for node, service in look.services():
+        if _is_dns(service):
+            served[node] = served.get(node, "") + service.config
     for namespace, node in look.machines.items():
         asks = [_name_server(look, server) for server in netns.name_servers(namespace)]
         config = _settings(served.get(node, ""))
-        upstream = [look.named(server) for server in config.get("server", ())]
-        names = [record.replace(",", " = ") for record in config.get("host-record", ())]
+        as_its_machine = netns.name_servers(namespace) if node in served else ()
+        servers = config.get("server", ()) if "no-resolv" in config else as_its_machine
+        upstream = [look.named(server) for server in servers]
+        records = dict.fromkeys(config.get("host-record", ()))
+        names = [record.replace(",", " = ") for record in records]
         yield ViewRow(
             (
                 node,

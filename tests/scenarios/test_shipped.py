@@ -453,6 +453,36 @@ MUTANTS = [
         | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
     ),
     Mutant(
+        "guest-firewall",
+        "the firewall does not translate",
+        without_rule("fw", "masquerade"),
+        {f"{vm}>{to}" for vm in ("web", "desk") for to in ("pc", "router", "internet")},
+    ),
+    Mutant(
+        "guest-firewall",
+        "the firewall lets in what nobody asked for",
+        with_text("fw", "\t\tdrop\n", ""),
+        {f"{machine}>fw" for machine in ("pc", "host", "router")},
+    ),
+    Mutant(
+        "lan-firewalls",
+        "the router lets everything out",
+        with_text("router", 'oifname "wan0" drop', 'oifname "wan0" accept'),
+        {f"{machine}>internet" for machine in ("pc", "nas", "host", "vm1")},
+    ),
+    Mutant(
+        "lan-firewalls",
+        "the firewall of nas lets pings in",
+        with_text("nas", "\t\tdrop\n", ""),
+        {f"{machine}>nas" for machine in ("pc", "host", "router", "vm1")},
+    ),
+    Mutant(
+        "wide-mask",
+        "the mask is the network's",
+        with_address("wide", "203.0.112.71/23", "203.0.112.71/24"),
+        {"wide>internet"},
+    ),
+    Mutant(
         "two-dhcp-servers",
         "stray is later than VMware's server, so vm1 gets out",
         with_text("stray", "no-ping", "no-ping\ndhcp-reply-delay=2"),

@@ -45,7 +45,12 @@ def start(run: RunDirectory, service: Service) -> None:
     (directory / "noun").write_text(repr(service))
     if service.config:
         (directory / "config").write_text(service.config)
-    paths = {"directory": directory, "package": _PACKAGE, "python": sys.executable}
+    paths = {
+        "directory": directory,
+        "etc": run.etc(service.namespace),
+        "package": _PACKAGE,
+        "python": sys.executable,
+    }
     argv = [word.format(**paths) for word in service.argv]
     before = partial(enter.mount_etc, service.namespace) if service.asks_names else None
     _spawn(service.namespace, directory, argv, {}, before)

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from netlab.kernel import ipv6
 from netlab.kernel.netlink.objects import addresses, routes
 from netlab.kernel.resources.base import FACT_SECONDS, Context, Driver, LabState, NamespaceState
+from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.wait import wait_until
-from netlab.plan.resources import Address, Advertised, Ipv6, Resource, Route, Sysctl
+from netlab.plan.resources import Address, Advertised, FurtherAddress, Ipv6, Resource, Route, Sysctl
 
 
 class AddressDriver(Driver[Address]):
@@ -27,6 +28,26 @@ class AddressDriver(Driver[Address]):
     def unplanned(self, state: NamespaceState, planned: set[Resource]) -> Iterator[Address]:
         """Unplanned IPv4 addresses; `Ipv6Driver` finds those of IPv6."""
         return (address for address in state.addresses if address not in planned)
+
+
+class FurtherAddressDriver(Driver[FurtherAddress]):
+    """Gives interfaces further addresses."""
+
+    def create(self, resource: FurtherAddress, context: Context) -> None:
+        addresses.create(context.netlink(resource), _as_address(resource))
+
+    def read(self, resource: FurtherAddress, lab: LabState) -> FurtherAddress | None:
+        return resource if _as_address(resource) in lab.of(resource).addresses else None
+
+    def delete(self, resource: FurtherAddress, context: Context) -> None:
+        addresses.delete(context.netlink(resource), _as_address(resource))
+
+    def entailed(self, resource: FurtherAddress, run: RunDirectory) -> Iterator[Resource]:
+        yield _as_address(resource)
+
+
+def _as_address(resource: FurtherAddress) -> Address:
+    return Address(resource.namespace, resource.interface, resource.address)
 
 
 class RouteDriver(Driver[Route]):

@@ -19,6 +19,7 @@ DRIVERS: dict[type[Resource], Driver[Any]] = {
     resources.CableEnd: interfaces.CableEndDriver(),
     resources.Queue: queues.QueueDriver(),
     resources.Address: addresses.AddressDriver(),
+    resources.FurtherAddress: addresses.FurtherAddressDriver(),
     resources.Route: addresses.RouteDriver(),
     resources.Ipv6: addresses.Ipv6Driver(),
     resources.Advertised: addresses.AdvertisedDriver(),

@@ -191,7 +191,7 @@ def _addresses_had(lab: Lab, adapter: Adapter) -> Iterator[IPInterface]:
     client = Lease(names.namespace(lab.name, adapter.node), adapter.holder)
     lease = services.lease(RunDirectory(lab.name), client) if adapter.by_dhcp else {}
     leased = ip_interface(lease["address"]) if lease else None
-    yield from filter(None, (adapter.address, leased, adapter.ipv6))
+    yield from filter(None, (*adapter.static, leased, adapter.ipv6))
 
 
 def _known_by(lab: Lab, node: str) -> frozenset[str]:

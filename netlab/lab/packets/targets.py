@@ -32,7 +32,7 @@ def is_address(target: str) -> bool:
 def is_domain(lab: Lab, target: str) -> bool:
     """Return whether a target is a name that a name server is asked for: a server's, or one that looks
     like none of the lab's."""
-    servers = lab.source.scenario.internet.servers
+    servers = lab.source.scenario.internet.addresses
     is_name = "." in target and "@" not in target and not is_address(target)
     return is_name and (target in servers or not near(target, servers))
 
@@ -81,7 +81,7 @@ def destination(lab: Lab, source: Node, target: str, owners: Owners) -> tuple[st
     A target is `vm2`, `host@lan`, a server's name on the lab's Internet, or an IP address of whomever.
     Raises UsageError.
     """
-    servers = lab.source.scenario.internet.servers
+    servers = lab.source.scenario.internet.addresses
     target = str(servers.get(target, target))
     with suppress(ValueError):
         address = ip_address(target)
@@ -122,7 +122,7 @@ def _named(lab: Lab, target: str) -> Node:
     name = target.partition("@")[0]
     if "." not in name:
         return node(lab, name)
-    suggestion = near(name, lab.source.scenario.internet.servers)
+    suggestion = near(name, lab.source.scenario.internet.addresses)
     ask = f"`sudo netlab trace SRC --by dns:{name}` asks a name server for it"
     raise UsageError(f"'{name}' is no server on the lab's Internet", f"{suggestion} {ask}".lstrip())
 

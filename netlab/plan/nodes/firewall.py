@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
 from itertools import groupby
 
 from netlab.plan.forwards import Forward
 from netlab.scenario.firewall import Firewall, port_of
+from netlab.scenario.topology import Node, Role
 
 Opened = Mapping[str, tuple[str, Sequence[str]]]
 """Interface to the product that opens ports there, and the ports (`tcp:53`)."""
@@ -22,26 +24,52 @@ def firewall(
 
     `forwards` lead to VMs, and are the ports of a program on the host all the same: the NAT device's.
     """
-    products = [
-        f'iifname "{interface}" {ports}accept comment "opened by {product}"'
-        for interface, (product, words) in (opened or {}).items()
-        for ports in _by_protocol(words)
-    ]
+    products = _opening_rules(opened or {})
     return f"""\
 table ip firewall {{{_forwarded_chain(policy, trusted, forwards)}
-{_input(trusted, _policy_rules(policy, products, is_ipv6=False))}}}
+{_input(trusted, policy_rules(policy, products))}}}
 """
 
 
-def firewall_6(policy: Firewall, trusted: Sequence[str] = ("lo",)) -> str:
+def firewall_of_servers(policies: Mapping[IPv4Address, Firewall], opened: Opened) -> str:
+    """Rules of a machine that is several servers, of which each has a firewall at its address."""
+    products = list(_opening_rules(opened))
+    guarded = [
+        f"ip daddr {address} {rule}"
+        for address, policy in policies.items()
+        if policy.blocks
+        for rule in policy_rules(policy, products)
+    ]
+    return f"""\
+table ip firewall {{
+{_input(("lo",), guarded)}}}
+"""
+
+
+def opened(node: Node) -> Opened:
+    """Ports that a machine outside of the host opens for the services that a network lives on."""
+    if node.role is Role.ROUTER:
+        return {node.primary.interface: ("the router", _OF_A_NETWORK)}
+    if node.role is Role.INTERNET:
+        return {adapter.interface: ("the provider", _OF_A_NETWORK[:2]) for adapter in node.adapters}
+    return {}
+
+
+_OF_A_NETWORK = ("tcp:53", "udp:53", "udp:67")
+
+
+def firewall_6(
+    policy: Firewall, trusted: Sequence[str] = ("lo",), opened: Opened | None = None
+) -> str:
     """Rules for IPv6 that drop what is blocked; neighbours and routers are heard all the same.
 
     So are DHCPv6 servers: a client asks a group, and no connection is known that the reply belongs to.
     """
     passed = [f"{NEIGHBOURS} accept", "udp sport 547 udp dport 546 accept"]
+    products = _opening_rules(opened or {})
     return f"""\
 table ip6 firewall {{
-{_input(trusted, [*passed, *_policy_rules(policy, (), is_ipv6=True)])}}}
+{_input(trusted, [*passed, *policy_rules(policy, products, is_ipv6=True)])}}}
 """
 
 
@@ -51,11 +79,10 @@ NEIGHBOURS = f"icmpv6 type {{ {_KINDS} }}"
 
 
 def _input(trusted: Iterable[str], rules: Iterable[str]) -> str:
-    rows = "".join(f"\t\t{rule}\n" for rule in (*_accept_trusted(trusted), *rules))
     return f"""\
 	chain input {{
 		type filter hook input priority filter; policy accept;
-{rows}	}}
+{rows((*_accept_trusted(trusted), *rules))}	}}
 """
 
 
@@ -64,7 +91,9 @@ def _accept_trusted(trusted: Iterable[str]) -> tuple[str, str]:
     return f"iifname {{ {names} }} accept", "ct state established,related accept"
 
 
-def _policy_rules(policy: Firewall, products: Iterable[str], is_ipv6: bool) -> Iterator[str]:
+def policy_rules(
+    policy: Firewall, products: Iterable[str] = (), is_ipv6: bool = False
+) -> Iterator[str]:
     """Rules in the order of `Firewall.lets_in`: what is named counts before what is general."""
     yield from (f"{_match(word, is_ipv6)}drop" for word in policy.blocks if port_of(word))
     yield from products
@@ -78,6 +107,17 @@ def _match(word: str, is_ipv6: bool) -> str:
         return f"{protocol} dport {port} "
     echo = f"{'icmpv6' if is_ipv6 else 'icmp'} type echo-request "
     return {"all": "", "icmp": echo}.get(protocol, f"meta l4proto {protocol} ")
+
+
+def _opening_rules(opened: Opened) -> Iterator[str]:
+    for interface, (product, words) in opened.items():
+        for ports in _by_protocol(words):
+            yield f'iifname "{interface}" {ports}accept comment "opened by {product}"'
+
+
+def rows(rules: Iterable[str]) -> str:
+    """Rules as lines of a chain."""
+    return "".join(f"\t\t{rule}\n" for rule in rules)
 
 
 def _by_protocol(words: Iterable[str]) -> Iterator[str]:
@@ -97,11 +137,11 @@ def _forwarded_chain(policy: Firewall, trusted: Iterable[str], forwards: Iterabl
     ]
     if not closed:
         return ""
-    rows = "".join(f"\t\t{rule}\n" for rule in (*_accept_trusted(trusted), *closed))
+    guarding = rows((*_accept_trusted(trusted), *closed))
     return f"""
 	chain forwarded {{
 		type filter hook prerouting priority dstnat - 1; policy accept;
-{rows}	}}
+{guarding}	}}
 """
 
 

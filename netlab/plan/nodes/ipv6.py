@@ -13,8 +13,8 @@ from ipaddress import IPv6Network
 
 from netlab.plan.modes import nat
 from netlab.plan.names import namespace
-from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6
-from netlab.plan.nodes.guest import server
+from netlab.plan.nodes.firewall import NEIGHBOURS, firewall_6, opened, policy_rules, rows
+from netlab.plan.nodes.guest import server, trusted
 from netlab.plan.nodes.host import bridged_frames
 from netlab.plan.resources import (
     DEFAULT_ROUTE_6,
@@ -30,6 +30,7 @@ from netlab.plan.resources import (
 )
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import ipv6 as addressing
+from netlab.scenario.firewall import Firewall
 from netlab.scenario.topology import HOST, INTERNET, Adapter, Network, Node, Role, Topology
 
 _ICMPV6 = 58
@@ -76,14 +77,15 @@ def _machine(lab: str, node: Node, adapters: list[Adapter]) -> Iterator[Resource
         yield Ipv6(netns, adapter.holder, adapter.network.prefix, adapter.metric)
         if adapter.ipv6:
             yield Advertised(netns, adapter.holder, adapter.ipv6, adapter.leads_out_ipv6)
-    if node.firewall.blocks and node.role is Role.VM:
-        yield Ruleset(netns, firewall_6(node.firewall))
+    if node.firewall.blocks and node.role is not Role.HOST:
+        yield Ruleset(netns, firewall_6(node.firewall, trusted(node), opened(node)))
     if node.forwards:
         yield _forwards(netns)
-    if node.listens and adapters[0].ipv6:
+    everywhere = [port for port in node.listens if not (port.address or port.interface)]
+    if everywhere and adapters[0].ipv6:
         # Servers start before a router has told the address.
         yield Sysctl(netns, "net.ipv6.ip_nonlocal_bind", "1")
-        for port in node.listens:
+        for port in everywhere:
             yield from server(netns, port, adapters[0].ipv6)
 
 
@@ -115,11 +117,14 @@ def _router(lab: str, node: Node, provider: Adapter) -> Iterator[Resource]:
     assert provider.ipv6
     yield _forwards(netns)
     yield Route(netns, DEFAULT_ROUTE_6, provider.ipv6.ip)
-    yield Ruleset(netns, _router_rules(inside, outside))
+    yield Ruleset(netns, _router_rules(inside, outside, node))
     yield Listening(netns, "dhcp-dns", "raw6", _ICMPV6)
 
 
-def _router_rules(inside: Adapter, outside: Adapter) -> str:
+def _router_rules(inside: Adapter, outside: Adapter, node: Node) -> str:
+    outward = f'iifname "{inside.interface}" oifname "{outside.interface}"'
+    let_in = rows(policy_rules(Firewall(allows=node.firewall.allows), is_ipv6=True))
+    kept_in = rows(f"{outward} {rule}" for rule in policy_rules(node.outgoing, is_ipv6=True))
     return f"""\
 table ip6 home_router {{
 	chain input {{
@@ -128,11 +133,11 @@ table ip6 home_router {{
 		{NEIGHBOURS} accept
 		ct state established,related accept
 		icmpv6 type echo-request accept
-	}}
+{let_in}	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 		ct state established,related accept
-		iifname "{inside.interface}" oifname "{outside.interface}" accept
+{kept_in}		{outward} accept
 	}}
 }}
 """

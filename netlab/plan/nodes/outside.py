@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netlab.plan import forwards
@@ -11,6 +12,9 @@ from netlab.plan.icmp_errors import filtered_at_router
 from netlab.plan.modes import nat
 from netlab.plan.names import namespace
 from netlab.plan.node import machine, plug, switch
+from netlab.plan.nodes.firewall import firewall, firewall_of_servers, opened, policy_rules, rows
+from netlab.plan.nodes.guest import guest
+from netlab.plan.nodes.guest import server as serve
 from netlab.plan.resources import (
     Address,
     Cable,
@@ -24,7 +28,9 @@ from netlab.plan.resources import (
 from netlab.plan.services import dhcp, dnsmasq
 from netlab.plan.untranslated import drop_untranslated
 from netlab.scenario.addresses import pools
-from netlab.scenario.model import FurtherLan
+from netlab.scenario.firewall import Firewall
+from netlab.scenario.listening import listening_port
+from netlab.scenario.model import FurtherLan, Internet
 from netlab.scenario.topology import INTERNET, Adapter, Node, Role, Topology
 
 ADMISSION = "admission"
@@ -43,6 +49,7 @@ def world(lab: str, topology: Topology) -> Iterator[Resource]:
     for node in topology.endpoints:
         if node.role is Role.PEER:
             yield from machine(lab, node)
+            yield from guest(lab, topology, node)
             yield plug(lab, node.primary, node.primary.network)
             if node.primary.address:
                 yield from _into_tunnels(topology, namespace(lab, node.name), node.primary)
@@ -56,7 +63,8 @@ def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
     yield from machine(lab, node, forwards=several)
     if several:
         yield Ruleset(netns, _internet_rules(node.primary.network.subnet))
-    servers = topology.scenario.internet.servers
+    yield from _server_programs(netns, node, topology.scenario.internet)
+    servers = topology.scenario.internet.addresses
     primary_address = node.primary.address
     for address in dict.fromkeys(servers.values()):
         if primary_address and address != primary_address.ip:
@@ -78,6 +86,19 @@ def _internet(lab: str, topology: Topology) -> Iterator[Resource]:
         ("busybox", "httpd", "-f", "-p", "0.0.0.0:80", "-h", "{package}/programs/www"),
     )
     yield Listening(netns, "http", "tcp", 80)
+
+
+def _server_programs(netns: str, node: Node, internet: Internet) -> Iterator[Resource]:
+    """Firewalls of the Internet's servers, and what they serve besides."""
+    servers = internet.servers.values()
+    policies = {
+        server.address: Firewall(tuple(server.firewall), tuple(server.allows)) for server in servers
+    }
+    if any(policy.blocks for policy in policies.values()):
+        yield Ruleset(netns, firewall_of_servers(policies, opened(node)))
+    for server in servers:
+        for word in server.listens:
+            yield from serve(netns, replace(listening_port(word), address=server.address))
 
 
 def _internet_rules(home: IPv4Network) -> str:
@@ -110,8 +131,10 @@ def _router(lab: str, topology: Topology, node: Node, provider: Adapter) -> Iter
     if not lan.icmp_errors:
         yield Ruleset(netns, filtered_at_router())
     forwarded = forwards.of_lan(topology, inside.network.name, _ip(outside))
-    rules = _router_rules(inside, outside, lan, _portal(topology, inside), forwarded)
+    rules = _router_rules(node, lan, _portal(topology, inside), forwarded)
     yield Ruleset(netns, rules)
+    if node.firewall.blocks:
+        yield Ruleset(netns, firewall(node.firewall, opened=opened(node)))
     yield from nat.timeouts(netns, lan.nat.udp_timeout, lan.nat.time_wait_timeout)
     yield from nat.idle_timeout(netns, lan.nat.tcp_timeout)
     yield Service(netns, "dhcp-dns", dnsmasq.PROGRAM, _router_services(topology, inside, provider))
@@ -164,10 +187,12 @@ def _portal(topology: Topology, inside: Adapter) -> str:
     return f'\t\tiifname "{inside.interface}" {unless_logged_in}drop {comment}\n'
 
 
-def _router_rules(
-    inside: Adapter, outside: Adapter, lan: FurtherLan, portal: str, forwarded: tuple[Forward, ...]
-) -> str:
+def _router_rules(node: Node, lan: FurtherLan, portal: str, forwarded: tuple[Forward, ...]) -> str:
+    inside, outside = node.adapters
     near, far = f'iifname "{inside.interface}"', f'iifname "{outside.interface}"'
+    outward = f'{near} oifname "{outside.interface}"'
+    let_in = rows(policy_rules(Firewall(allows=node.firewall.allows)))
+    kept_in = rows(f"{outward} {rule}" for rule in policy_rules(node.outgoing))
     back = f"""
 		{near} oifname "{inside.interface}" accept"""
     led_back = bool(forwarded) and lan.nat.hairpin
@@ -190,11 +215,11 @@ table ip home_router {{
 		iifname {{ "lo", "{inside.interface}" }} accept
 		ct state established,related accept
 		icmp type echo-request accept
-	}}
+{let_in}	}}
 	chain forward {{
 		type filter hook forward priority filter; policy drop;
 {portal}		ct state established,related accept
-		{near} oifname "{outside.interface}" accept{back * bool(lan.routes)}{accepted}
+{kept_in}		{outward} accept{back * bool(lan.routes)}{accepted}
 	}}{_led_inside(callers, forwarded)}
 	chain postrouting {{
 		type nat hook postrouting priority srcnat; policy accept;
@@ -209,11 +234,11 @@ def _led_inside(callers: str, forwarded: tuple[Forward, ...]) -> str:
     if not forwarded:
         return ""
     hook = "type nat hook prerouting priority dstnat; policy accept;"
-    rows = "".join(
-        f"\t\t{callers}{forward.place} {forward.match} dnat to {forward.target}\n"
+    leading = (
+        f"{callers}{forward.place} {forward.match} dnat to {forward.target}"
         for forward in forwarded
     )
-    return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows}\t}}"
+    return f"\n\tchain prerouting {{\n\t\t{hook}\n{rows(leading)}\t}}"
 
 
 def _ip(adapter: Adapter) -> IPv4Address:

@@ -13,6 +13,7 @@ from netlab.plan.resources.addresses import (
     DEFAULT_ROUTE_6,
     Address,
     Advertised,
+    FurtherAddress,
     Ipv6,
     Route,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "CableEnd",
     "DhcpClient",
     "EtcFile",
+    "FurtherAddress",
     "InNamespace",
     "Ipv6",
     "Lease",

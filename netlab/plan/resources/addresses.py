@@ -64,6 +64,26 @@ class Address(OnInterface):
 
 
 @frozen
+class FurtherAddress(OnInterface):
+    """An IPv4 address beside another one, which the kernel removes with it if they are of one subnet."""
+
+    address: IPv4Interface
+    first: IPv4Interface
+    """The interface's first address, which is the source of what the machine sends there."""
+
+    creation_order = 7
+
+    def __str__(self) -> str:
+        return f"address {self.namespace}/{self.interface} {self.address} beside {self.first}"
+
+    def depends_on(self, base: Resource) -> bool:
+        """Return whether it needs `base`, which may be the first address."""
+        if isinstance(base, Address):
+            return (*base.interface_key, base.address) == (*self.interface_key, self.first)
+        return super().depends_on(base)
+
+
+@frozen
 class Advertised(OnInterface):
     """The fact that an interface has made itself an address of what a router advertises."""
 

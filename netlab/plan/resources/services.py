@@ -29,8 +29,8 @@ class Service(OfAService):
     """A program that runs in a namespace.
 
     `{directory}` in an argument is the service's own folder below the lab's
-    run directory; `{package}` is netlab's installation, `{python}` the program
-    that runs it. `config` is written to `{directory}/config`.
+    run directory; `{etc}` has the node's files of /etc, `{package}` is netlab's
+    installation, `{python}` the program that runs it. `config` is written to `{directory}/config`.
     """
 
     name: str

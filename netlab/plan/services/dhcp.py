@@ -16,7 +16,7 @@ from netlab.plan.resources import ANYWHERE, Listening, Resource, Service
 from netlab.plan.services import dnsmasq
 from netlab.scenario.addresses import pools
 from netlab.scenario.mode import AddressPicker
-from netlab.scenario.model import VmnetService
+from netlab.scenario.model import Dhcp, VmnetService
 from netlab.scenario.topology import Adapter, Network, Role, Topology
 
 
@@ -71,7 +71,7 @@ def server(lab: str, topology: Topology, vmnet: Network) -> Iterator[Resource]:
 def served(topology: Topology, network: Network) -> Iterator[str]:
     """dnsmasq lines of a network's DHCP server, whoever runs it."""
     handed_out = options(topology, network)
-    yield from _pool(topology.neighbours(network), network, handed_out, seconds(network))
+    yield from pool(topology.neighbours(network), network, handed_out, seconds(network))
 
 
 def seconds(network: Network) -> tuple[int, int]:
@@ -83,6 +83,11 @@ def seconds(network: Network) -> tuple[int, int]:
         if mode is None or mode.on_lan
         else mode.lease_seconds
     )
+    return times(settings, usual, longest)
+
+
+def times(settings: Dhcp, usual: int, longest: int) -> tuple[int, int]:
+    """The seconds of a lease by a server whose `usual` and `longest` are these where none are set."""
     lease = settings.lease or min(usual, settings.max_lease or usual)
     # Where a product has one time for all, that is what is set.
     return lease, settings.max_lease or (lease if usual == longest else max(lease, longest))
@@ -115,7 +120,7 @@ def terms(topology: Topology, adapter: Adapter) -> tuple[str, ...]:
     )
 
 
-def _pool(
+def pool(
     adapters: tuple[Adapter, ...],
     network: Network,
     handed_out: dict[str, str | None],
@@ -160,7 +165,8 @@ def reservations(adapters: tuple[Adapter, ...], network: Network) -> dict[str, I
     macs = {adapter.node: adapter.mac for adapter in reversed(adapters)}
     reserved = {macs.get(client, client): address for client, address in configured.items()}
     known = {client_of(adapter) for adapter in adapters if adapter.mac in reserved}
-    taken = {adapter.address.ip for adapter in adapters if adapter.address} | set(reserved.values())
+    static = {address.ip for adapter in adapters for address in adapter.static}
+    taken = static | set(reserved.values())
     free = (
         address
         for address in map(IPv4Address, range(int(first), int(last) + 1))

@@ -14,12 +14,17 @@ PROGRAM = (
     "--dhcp-leasefile={directory}/leases",
     "--pid-file=",
 )
+ASKING_PROGRAM = (*PROGRAM, "--resolv-file={etc}/resolv.conf")
+"""One that asks the name servers that its machine has, and notices when a lease brings others."""
 
 
-def configuration(interface: str, lines: Iterable[str]) -> str:
-    """A configuration file that serves `interface` and nothing of the machine's."""
-    common = [f"interface={interface}", "bind-interfaces", "no-resolv", "no-hosts", "no-poll"]
-    return "\n".join([*common, *lines, ""])
+def configuration(interface: str, lines: Iterable[str], asks_as_its_machine: bool = False) -> str:
+    """A configuration file that serves `interface` and nothing of the machine's.
+
+    `asks_as_its_machine`: for `ASKING_PROGRAM`.
+    """
+    own = ["no-hosts"] if asks_as_its_machine else ["no-resolv", "no-hosts", "no-poll"]
+    return "\n".join([f"interface={interface}", "bind-interfaces", *own, *lines, ""])
 
 
 _DAY_SECONDS = 86400

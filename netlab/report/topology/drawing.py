@@ -133,8 +133,7 @@ def _onward(topology: Topology, network: Network, addresses: ShownAddresses, lan
     """Return where packets go from here, in words."""
     gettext = translator(language)
     card = topology.uplink
-    present = addresses.get(NodeInterface(HOST, card.interface), (str(card.address or "DHCP"),))[:1]
-    outside = "".join(address.partition("/")[0] for address in present)
+    outside = _present(card, addresses)
     if network.mode and network.mode.on_lan:
         if network.nic is None:
             return gettext("bridged to no card: none is connected")
@@ -142,6 +141,10 @@ def _onward(topology: Topology, network: Network, addresses: ShownAddresses, lan
         pulled = "" if network.linked else gettext(", which is unplugged")
         bridged = gettext("bridged to {lan} by the host's {nic}{pulled}")
         return bridged.format(lan=lan, nic=network.nic, pulled=pulled)
+    if exit_ := next(_exits(topology, network), None):
+        text = gettext("{machine} leaves by {nic}, as {outside}")
+        own = _present(exit_, addresses)
+        return text.format(machine=exit_.node, nic=exit_.interface, outside=own)
     if network.mode:
         onward = gettext(network.mode.onward)
         return onward.format(nic=network.nic, card=card.interface, outside=outside)
@@ -150,3 +153,17 @@ def _onward(topology: Topology, network: Network, addresses: ShownAddresses, lan
         if inside.network == network and public.address:
             return gettext("the router leaves as {outside}").format(outside=public.address.ip)
     return ""
+
+
+def _exits(topology: Topology, network: Network) -> Iterator[Adapter]:
+    """Yield the outer adapters of VMs with NAT behind which a network is."""
+    for node in topology.nodes.values():
+        if node.outer and any(adapter.network == network for adapter in node.inner):
+            yield node.outer
+
+
+def _present(adapter: Adapter, addresses: ShownAddresses) -> str:
+    """Return the first address that an adapter has now, or by the scenario; DHCP if that is not known."""
+    planned = (str(adapter.address or "DHCP"),)
+    present = addresses.get(NodeInterface(adapter.node, adapter.holder), planned)[:1]
+    return "".join(address.partition("/")[0] for address in present)

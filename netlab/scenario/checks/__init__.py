@@ -14,6 +14,8 @@ from netlab.scenario.checks import (
     forwards,
     host,
     ipv6,
+    listening,
+    masks,
     names,
     routes,
     services,
@@ -55,8 +57,10 @@ def check(topology: Topology, keys_at: KeysAt) -> Iterator[PathProblem]:
     yield from addresses.host_twice(topology)
     yield from host.routes(topology)
     yield from addresses.addresses(topology)
+    yield from masks.masks(topology)
     yield from vms.copies(scenario)
     yield from vms.guests(scenario)
+    yield from listening.listening(topology)
     yield from vms.clients(topology)
     yield from vms.bridges(topology)
     yield from host.forwards(topology)

@@ -145,7 +145,7 @@ def _claims(topology: Topology) -> Iterator[_Claim]:
         path: DataPath = (*lan_path(name), "router")
         yield _Claim(path, router_of(name), lan.gateway, name, kind=_Kind.ROUTER)
     yield _Claim(("lan", "public"), "the router's public side", scenario.lan.public, WAN)
-    servers = scenario.internet.servers
+    servers = scenario.internet.addresses
     first_of = {address: name for name, address in reversed(servers.items())}
     for address in dict.fromkeys(servers.values()):
         name = first_of[address]

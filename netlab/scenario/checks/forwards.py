@@ -12,7 +12,7 @@ from netlab.scenario.mode import VMWARE
 from netlab.scenario.model import Forwards, Listen
 from netlab.scenario.ports import LAST_PORT, ForwardedPorts
 from netlab.scenario.text.paths import DataPath, PathProblem
-from netlab.scenario.topology import HOST, Adapter, Topology, router_of
+from netlab.scenario.topology import HOST, Adapter, Node, Topology, router_of
 
 _LOOPBACK = IPv4Address("127.0.0.1")
 
@@ -37,6 +37,7 @@ class _Entry:
 def forwards(topology: Topology) -> Iterator[PathProblem]:
     """Yield forwards of ports that are taken, and those that lead to no machine behind their NAT."""
     yield from _of_the_host(topology)
+    yield from _of_vms(topology)
     for name, lan in topology.scenario.all_lans.items():
         entries = list(_entries((*lan_path(name), "forwards"), name, lan.forwards))
         yield from _taken("the router", entries)
@@ -75,6 +76,19 @@ def _of_the_host(topology: Topology) -> Iterator[PathProblem]:
             yield PathProblem(entry.path, message, fix, on_key=True, is_warning=True)
         yield from _behind_nat(topology, entry, vmnet.own_subnet)
     yield from _at_two_addresses(topology, entries)
+
+
+def _of_vms(topology: Topology) -> Iterator[PathProblem]:
+    for name, vm in topology.scenario.vms.items():
+        node = topology.nodes.get(name)  # None: none of its networks are defined.
+        if vm.nat is None or node is None or node.outer is None:
+            continue
+        entries = list(_entries(("vms", name, "nat", "forwards"), name, vm.nat.forwards))
+        yield from _taken(name, entries)
+        for entry in entries:
+            yield from _last_port(entry)
+            yield from _nobody_s(entry, (node.outer,))
+            yield from _behind_vm(topology, entry, node)
 
 
 def _entries(path: DataPath, owner: str, forwards: Forwards) -> Iterator[_Entry]:
@@ -164,9 +178,10 @@ def _nobody_s(entry: _Entry, adapters: tuple[Adapter, ...]) -> Iterator[PathProb
     if address is None:
         return
     machine = adapters[0].node
-    own = [adapter.address.ip for adapter in adapters if adapter.address]
+    own = [interface.ip for adapter in adapters for interface in adapter.static]
     leased = [adapter.network.subnet for adapter in adapters if adapter.by_dhcp]
-    may_have = machine == HOST and (address.is_loopback or any(address in net for net in leased))
+    is_loopback = machine == HOST and address.is_loopback
+    may_have = is_loopback or any(address in net for net in leased)
     if address not in own and not may_have:
         whose = "the host" if machine == HOST else machine
         message = f"{whose} has no address {address}: nobody reaches {entry.called}"
@@ -220,6 +235,18 @@ def _on_lan(topology: Topology, entry: _Entry) -> Iterator[PathProblem]:
     if machine not in reached - {router_of(name)}:
         message = f"no machine '{machine}' has an address on {name}"
         yield PathProblem(entry.path, message, "name one that is plugged in there, or an address")
+
+
+def _behind_vm(topology: Topology, entry: _Entry, node: Node) -> Iterator[PathProblem]:
+    machine, inside = entry.target.partition(":")[0], {each.network.name for each in node.inner}
+    if machine[0].isdigit():
+        if not _is_in(machine, (IPv4Network("0.0.0.0/0"),)):
+            yield PathProblem(entry.path, f"{machine} is no address", "name a VM, or an address")
+        return
+    vm = topology.scenario.vms.get(machine)
+    if not vm or not any(nic.network in inside for nic in vm.nics):
+        message = f"no VM '{machine}' is on {' or '.join(sorted(inside))}, behind this NAT"
+        yield PathProblem(entry.path, message, "name a VM with an adapter there, or an address")
 
 
 def _is_in(text: str, subnets: tuple[IPv4Network, ...]) -> bool:

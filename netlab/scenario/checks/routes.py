@@ -272,7 +272,7 @@ def _passages(topology: Topology) -> Iterator[tuple[Network, Network]]:
         (networks[name] for name in scenario.host.forwards if name in networks), 2
     )
     for node in topology.nodes.values():
-        if node.role is Role.VM and node.forwards:
+        if node.role is Role.VM and node.is_router:
             for near, far in permutations((adapter.network for adapter in node.adapters), 2):
                 yield near, far
                 yield from product([near], lans if far in inside else ())

@@ -74,9 +74,10 @@ def several_servers(topology: Topology) -> Iterator[PathProblem]:
             server = (network.dhcp.delay, f"the server of {network.name}", path)
             servers.setdefault(network.segment, []).append(server)
     for node in topology.nodes.values():
-        if node.dhcp_server and node.primary.plugged_into:
-            server = (node.dhcp_delay, node.name, ("vms", node.name, "dhcp_server"))
-            servers.setdefault(node.primary.network.segment, []).append(server)
+        for adapter, settings in node.dhcp_servers:
+            if adapter.plugged_into:
+                server = (settings.delay, node.name, ("vms", node.name, "dhcp_server"))
+                servers.setdefault(adapter.network.segment, []).append(server)
     for segment, answering in servers.items():
         if len(answering) == 1:
             continue

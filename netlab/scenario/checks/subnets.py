@@ -22,7 +22,7 @@ def subnets(scenario: Scenario) -> Iterator[PathProblem]:
         for overlapping in (piece for piece in public if piece.overlaps(subnet)):
             message = f"{owner}'s {subnet} overlaps with {_INTERNET}'s {overlapping}"
             yield PathProblem(path, message, "choose another subnet for one of them")
-    for server, address in scenario.internet.servers.items():
+    for server, address in scenario.internet.addresses.items():
         for _, owner, subnet in owned:
             if address in subnet:
                 yield PathProblem(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 
 from netlab.scenario.checks.lookup import adapters, subnets
-from netlab.scenario.model import MACHINE_ID, MovedOrCopied, Nic, Scenario
+from netlab.scenario.model import MACHINE_ID, MovedOrCopied, Nic, Scenario, Vm
 from netlab.scenario.text.paths import DataPath, PathProblem
 from netlab.scenario.topology import LAN, Adapter, Role, Topology, installations, private_name
 from netlab.suggest import instead
@@ -36,8 +35,8 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                     (*path, key, "jitter"), message, "give a `latency` that is not smaller"
                 )
         if nic.address is None:
-            for key in ("gateway", "dns"):
-                if getattr(nic, key) is not None:
+            for key in ("gateway", "dns", "mask", "addresses"):
+                if getattr(nic, key):
                     yield PathProblem(
                         (*path, key),
                         f"`{key}` without `address`: DHCP gives it",
@@ -71,8 +70,15 @@ def nics(topology: Topology, declared: set[str]) -> Iterator[PathProblem]:
                     f"{vm} has a network of its own, '{private}', and a name has {INTERFACE_LENGTH} letters",
                     "shorten the name of the network or of the VM",
                 )
-        if subnet := subnet_of.get(nic.network):
+        if subnet := _own_subnet(nic) or subnet_of.get(nic.network):
             yield from _gateway(nic, subnet, (*path, "gateway"))
+
+
+def _own_subnet(nic: Nic) -> IPv4Network | None:
+    """Return what an adapter takes for its neighbours, if its mask is its own."""
+    if nic.mask is None or nic.address is None:
+        return None
+    return IPv4Network((int(nic.address), nic.mask), strict=False)
 
 
 def _gateway(nic: Nic, subnet: IPv4Network, path: DataPath) -> Iterator[PathProblem]:
@@ -81,7 +87,7 @@ def _gateway(nic: Nic, subnet: IPv4Network, path: DataPath) -> Iterator[PathProb
     if nic.gateway not in subnet:
         yield PathProblem(
             path,
-            f"the gateway {nic.gateway} is outside {nic.network}'s {subnet}",
+            f"the gateway {nic.gateway} is outside {'its mask' if nic.mask else nic.network}'s {subnet}",
             "a gateway must be a neighbour: use an address of the subnet",
         )
     elif nic.gateway in (subnet.network_address, subnet.broadcast_address, nic.address):
@@ -148,27 +154,59 @@ def guests(scenario: Scenario) -> Iterator[PathProblem]:
     """Yield settings of a guest that it cannot have, or has twice."""
     for vm, machine in scenario.vms.items():
         path: DataPath = ("vms", vm)
-        if machine.dhcp_server and machine.nics[0].address is None:
-            message = f"{vm} serves DHCP on {machine.nics[0].network} and has no address there"
-            yield PathProblem(
-                (*path, "dhcp_server"), message, "add `address` to its first adapter", on_key=True
-            )
+        yield from _dhcp_servers(machine, vm, (*path, "dhcp_server"))
+        yield from _nat(machine, vm, path)
         if machine.dhcp_delay and not machine.dhcp_server:
             message, fix = f"{vm} serves no DHCP", "add `dhcp_server: true`, or remove it"
             yield PathProblem((*path, "dhcp_delay"), message, fix, on_key=True)
         if machine.forwards and len(machine.nics) == 1:
             message, fix = f"{vm} has one adapter: there is nothing to forward to", "add an adapter"
             yield PathProblem((*path, "forwards"), message, fix, on_key=True)
-        for port in (port for port, times in Counter(machine.listens).items() if times > 1):
-            yield PathProblem((*path, "listens"), f"{port} is there twice", "keep only one of them")
-        if machine.proxy and f"tcp:{machine.proxy.port}" in machine.listens:
-            message = f"tcp:{machine.proxy.port} is the proxy's"
-            yield PathProblem(
-                (*path, "listens"), message, "remove it, or give the proxy another port"
-            )
-        if machine.dhcp_server and "udp:67" in machine.listens:
-            message = "udp:67 is the DHCP server's"
-            yield PathProblem((*path, "listens"), message, "remove it, or `dhcp_server`")
+
+
+def _dhcp_servers(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:
+    """Yield DHCP servers on adapters that do not exist, or have no address of their own."""
+    for name, settings in machine.dhcp_server.items():
+        index = int(name.removeprefix("eth"))
+        if index >= len(machine.nics):
+            yield _no_adapter(machine, vm, name, path)
+            continue
+        nic = machine.nics[index]
+        address = machine.nics[0].address if machine.bridges else nic.address
+        if settings.on and address is None:
+            message = f"{vm} serves DHCP on {nic.network} and has no address there"
+            fix = f"add `address` to {name}" if index else "add `address` to its first adapter"
+            yield PathProblem(path, message, fix, on_key=True)
+        if settings.server:
+            message = f"{vm} serves DHCP at its own address"
+            yield PathProblem((*path, name, "server"), message, "remove it", on_key=True)
+
+
+def _nat(machine: Vm, vm: str, path: DataPath) -> Iterator[PathProblem]:
+    """Yield NAT that has no outer or no inner side, and what is said of a NAT that is not there."""
+    nat = machine.nat
+    if nat is None:
+        for key in ("keeps_in", "lets_out"):
+            if getattr(machine, key):
+                message = f"{vm} has no NAT, out of which it would let something"
+                fix = "add `nat`: the adapter on its outer side"
+                yield PathProblem((*path, key), message, fix, on_key=True)
+        return
+    if int(nat.adapter.removeprefix("eth")) >= len(machine.nics):
+        yield _no_adapter(machine, vm, nat.adapter, (*path, "nat"))
+    elif len(machine.nics) == 1:
+        message = f"{vm} has one adapter: there is nobody behind its NAT"
+        yield PathProblem((*path, "nat"), message, "add an adapter", on_key=True)
+    if machine.bridges:
+        message = (
+            f"{vm} is a bridge between its adapters, or a router with NAT: one address, or one each"
+        )
+        yield PathProblem((*path, "nat"), message, "remove `bridges` or `nat`", on_key=True)
+
+
+def _no_adapter(machine: Vm, vm: str, name: str, path: DataPath) -> PathProblem:
+    names = [f"eth{index}" for index in range(len(machine.nics))]
+    return PathProblem(path, f"{vm} has no adapter {name}", instead(name, names))
 
 
 def bridges(topology: Topology) -> Iterator[PathProblem]:

@@ -46,8 +46,8 @@ from netlab.scenario.model.values import (
     VmnetService,
 )
 from netlab.scenario.model.vmnets import HostAdapter, Nat, Segment, Vmnet
-from netlab.scenario.model.vms import Nic, Transfer, Vm
-from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, Peer
+from netlab.scenario.model.vms import Nic, Transfer, Vm, VmNat
+from netlab.scenario.model.world import FurtherLan, Host, HostNic, Internet, Lan, Peer, Server
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -93,9 +93,11 @@ __all__ = [
     "RuleSet",
     "Scenario",
     "Segment",
+    "Server",
     "Switching",
     "Transfer",
     "Vm",
+    "VmNat",
     "Vmnet",
     "VmnetService",
     "is_pattern",
@@ -139,8 +141,8 @@ class Scenario:
 
 
 MAPPINGS = (
-    *(Scenario, Internet, Lan, FurtherLan, Peer, Host, HostNic, Proxy),
-    *(Vmnet, HostAdapter, Dhcp, Nat, RouterNat, Forwards, Segment, Vm, Nic, Transfer),
+    *(Scenario, Internet, Server, Lan, FurtherLan, Peer, Host, HostNic, Proxy),
+    *(Vmnet, HostAdapter, Dhcp, Nat, RouterNat, Forwards, Segment, Vm, VmNat, Nic, Transfer),
     *(Expectations, Rule, Fact, LeaseFact, RouteFact, NeighbourFact),
     *(DnsExpected, HttpExpected, DhcpExpected, BandwidthExpected, LossExpected),
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
 from netlab.scenario.addresses import ipv6
 from netlab.scenario.addresses.mac import plain
+from netlab.scenario.listening import listening_port
 from netlab.scenario.model.marks import Valid
 from netlab.scenario.names import (
     FORWARD_TARGET,
@@ -18,6 +19,7 @@ from netlab.scenario.names import (
     LONGEST_NAME,
     NETWORK_NAME,
     NODE_NAME,
+    VM_NIC_NAME,
 )
 from netlab.scenario.ports import ForwardedPorts, forwarded_ports
 from netlab.visible import is_visible
@@ -137,6 +139,22 @@ def _usable_address(address: IPv4Address) -> IPv4Address:
     return address
 
 
+def _further(value: object) -> IPv4Interface | IPv4Address:
+    """Read an address, or one with a mask of its own: 10.0.0.5/32."""
+    if not isinstance(value, str):
+        raise ValueError("must be text")
+    text, slash, length = value.partition("/")
+    try:
+        address = _usable_address(IPv4Address(text))
+    except AddressValueError:
+        raise ValueError("must be an IPv4 address like 10.0.0.5 or 10.0.0.5/24") from None
+    if not slash:
+        return address
+    if not length.isdecimal() or not 8 <= int(length) <= address.max_prefixlen:
+        raise ValueError("must have a prefix length from /8 to /32")
+    return IPv4Interface((int(address), int(length)))
+
+
 def _name_server(address: IPv4Address) -> IPv4Address:
     return address if address.is_loopback else _usable_address(address)
 
@@ -226,6 +244,11 @@ def _port(word: str) -> str:
     return f"{protocol}:{number}"
 
 
+def _listening(word: str) -> str:
+    listening_port(word)
+    return word
+
+
 def _bandwidth(value: object) -> object:
     """Return bits per second, from `512kbit`, `1.5mbit`, `1gbit`."""
     if not isinstance(value, str):
@@ -251,6 +274,10 @@ def _text_like(*examples: str) -> dict[str, Any]:
 UsableAddress = Annotated[
     IPv4Address,
     Valid(before=_text, after=_usable_address, schema={"type": "string", "format": "ipv4"}),
+]
+AddressAndMask = Annotated[
+    IPv4Interface | IPv4Address,
+    Valid(instead=_further, schema=_text_like("10.0.0.5", "10.0.0.5/32")),
 ]
 NameServer = Annotated[
     IPv4Address,
@@ -286,6 +313,11 @@ ReplyDelay = Annotated[int, Valid(ge=0, le=2, strict=True)]
 """Seconds until a DHCP server answers who looks for one: a client asks for three."""
 ListenPort = Annotated[str, Valid(after=_port, schema=_text_like("tcp:80", "udp:5000"))]
 """Protocol and port: tcp:80."""
+ListenPlace = Annotated[
+    str,
+    Valid(after=_listening, schema=_text_like("tcp:80", "tcp:loopback:3000", "udp:eth1:5000")),
+]
+"""Protocol and port, and between them the address, the adapter or `loopback` where it listens."""
 FirewallWords = Annotated[
     list[Annotated[str, Valid(after=_blocked, schema=_text_like("all", "icmp", "tcp", "tcp:22"))]],
     Valid(
@@ -298,6 +330,7 @@ Hosts = dict[Annotated[str, Valid(pattern=HOST_NAME, max_length=LONGEST_NAME)], 
 NodeName = Annotated[str, Valid(pattern=NODE_NAME)]
 LanName = Annotated[str, Valid(pattern=LAN_NAME)]
 HostNicName = Annotated[str, Valid(pattern=HOST_NIC_NAME)]
+VmNicName = Annotated[str, Valid(pattern=VM_NIC_NAME)]
 VmnetName = Annotated[str, Valid(pattern=NETWORK_NAME)]
 Port = Annotated[int, Valid(ge=1, le=65535)]
 Metric = Annotated[int, Valid(ge=0, le=2**32 - 1, strict=True)]

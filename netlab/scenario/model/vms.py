@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from netlab.scenario.model.common import OptionalProxy
+from netlab.scenario.model.common import ALLOWS, LISTENS, OptionalProxy
+from netlab.scenario.model.dhcp import Dhcp, Served
 from netlab.scenario.model.marks import Valid, key, mapping
+from netlab.scenario.model.nat import Forwards
 from netlab.scenario.model.values import (
     MACHINE_ID,
+    AddressAndMask,
     Bandwidth,
     ClientId,
     Exceptions,
     FirewallWords,
     Flag,
     Hosts,
-    ListenPort,
+    ListenPlace,
     Mac,
     Metric,
     MovedOrCopied,
@@ -26,6 +29,7 @@ from netlab.scenario.model.values import (
     Switched,
     UsableAddress,
     VmnetName,
+    VmNicName,
 )
 
 
@@ -40,7 +44,28 @@ def _uuid(value: object) -> object:
 
 
 def _nic(value: object) -> object:
-    return {"network": value} if isinstance(value, str) else value
+    """Read a network's name, and `address: 10.0.0.5/16` as an address with a mask of its own."""
+    if isinstance(value, str):
+        return {"network": value}
+    if isinstance(value, dict) and "mask" not in value:
+        address, _, length = str(value.get("address")).partition("/")
+        if length.isdecimal():
+            return {**value, "address": address, "mask": int(length)}
+    return value
+
+
+def _vm_nat(value: object) -> object:
+    return {"adapter": value} if isinstance(value, str) else value
+
+
+def _dhcp_servers(value: object) -> object:
+    """Read true as the first adapter, and a name or a list of names as servers with usual settings."""
+    if isinstance(value, bool):
+        return {"eth0": True} if value else {}
+    names: Any = [value] if isinstance(value, str) else value
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return dict.fromkeys(names, True)
+    return names
 
 
 @mapping
@@ -68,6 +93,16 @@ class Nic:
     network: VmnetName = key(description="The vmnet or LAN segment that it is plugged into.")
     address: UsableAddress | None = key(
         default=None, description="Static; without it, DHCP gives one."
+    )
+    mask: Annotated[int, Valid(ge=8, le=32, strict=True)] | None = key(
+        default=None,
+        description="Length of the address's mask, if it is not that of the network: 16; or written with"
+        " the address, as 10.0.0.5/16.",
+    )
+    addresses: list[AddressAndMask] = key(
+        default=[],
+        description="Further addresses of a static NIC, each with the network's mask or one of its own:"
+        " [10.0.0.6, 10.0.0.7/32].",
     )
     gateway: UsableAddress | None = key(
         default=None, description="Default gateway of a static NIC."
@@ -121,6 +156,17 @@ class Nic:
 
 
 @mapping
+class VmNat:
+    """NAT of a VM: what it forwards out by an adapter gets that adapter's address."""
+
+    adapter: VmNicName = key(description="The adapter on its outer side: eth0, eth1, …")
+    forwards: Forwards = key(
+        default=Forwards(),
+        description="Ports of its outer address that lead to machines behind it. Its firewall lets them in.",
+    )
+
+
+@mapping
 class Vm:
     """A virtual machine with one to ten network adapters (eth0, eth1, …)."""
 
@@ -150,26 +196,33 @@ class Vm:
     firewall: FirewallWords = key(
         default=[],
         description="What is kept out, unless it asked for it: icmp (ping), tcp, udp, tcp:22, all;"
-        " on and off are all and nothing.",
+        " on and off are all and nothing. With `nat`: what comes from outside, to it or to those"
+        " behind it.",
     )
-    allows: Exceptions = key(
+    allows: Exceptions = ALLOWS
+    keeps_in: FirewallWords = key(
         default=[],
-        description="What its firewall lets in all the same: icmp, tcp, udp, tcp:80. A port that"
-        " `firewall` names stays shut.",
+        description="With `nat`: what it does not let out from those behind it: icmp, tcp, udp, tcp:25, all.",
+    )
+    lets_out: Exceptions = key(
+        default=[],
+        description="What it lets out all the same: icmp, tcp, udp, tcp:443. A port that `keeps_in` names"
+        " stays in.",
     )
     forwards: Flag = key(
         default=False, description="It is a router between its adapters (IP forwarding)."
+    )
+    nat: Annotated[VmNat, Valid(before=_vm_nat, written=VmNicName | VmNat)] | None = key(
+        default=None,
+        description="It is a router that translates, as pfSense, OPNsense and OpenWrt are: the adapter on"
+        " its outer side, or {adapter, forwards}.",
     )
     bridges: Flag = key(
         default=False,
         description="It bridges its adapters, as Windows' Bridge Connections: their networks are one. Its"
         " own address is the first adapter's.",
     )
-    listens: list[ListenPort] = key(
-        default=[],
-        description="Ports that are served: tcp:80 by a small web server, udp:5000 by one that sends"
-        " back what it gets.",
-    )
+    listens: list[ListenPlace] = LISTENS
     hosts: Hosts = key(default={}, description="Lines of /etc/hosts: name and address.")
     ipv6: Switched = key(
         default=True,
@@ -178,9 +231,17 @@ class Vm:
     proxy: OptionalProxy = key(
         default=None, description="An HTTP proxy that runs on it: its port, or {port, listen}."
     )
-    dhcp_server: Flag = key(
-        default=False,
-        description="It serves DHCP on the network of its first adapter, with itself as router and DNS.",
+    dhcp_server: Annotated[
+        dict[VmNicName, Served],
+        Valid(
+            before=_dhcp_servers,
+            written=bool | VmNicName | list[VmNicName] | dict[VmNicName, bool | Dhcp],
+        ),
+    ] = key(
+        default={},
+        description="The adapters on whose networks it serves DHCP and DNS, with itself as router and name"
+        " server: eth1, a list, or {eth1: settings}; true: eth0. Default of `range`: the quarter of the"
+        " subnet below VMware's.",
     )
     dhcp_delay: ReplyDelay = key(
         default=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated
 
-from netlab.scenario.model.common import OptionalProxy
+from netlab.scenario.model.common import ALLOWS, FIREWALL, LISTENS, OptionalProxy
 from netlab.scenario.model.dhcp import Dhcp, Served
 from netlab.scenario.model.marks import Valid, key, mapping
 from netlab.scenario.model.nat import Forwards, RouterNat
@@ -17,6 +17,8 @@ from netlab.scenario.model.values import (
     HostNicName,
     Hosts,
     LanName,
+    ListenPlace,
+    ListenPort,
     Metric,
     Mtu,
     NodeName,
@@ -34,16 +36,42 @@ def _peer(value: object) -> object:
 
 
 @mapping
+class Server:
+    """A server on the lab's Internet."""
+
+    address: UsableAddress = key(description="Its public address.")
+    firewall: FirewallWords = key(
+        default=[],
+        description="What its address keeps out: icmp (ping), tcp, udp, tcp:22, all; on and off are all"
+        " and nothing. The lab's name server stays open, unless udp:53 is named.",
+    )
+    allows: Exceptions = ALLOWS
+    listens: list[ListenPort] = key(
+        default=[],
+        description="Further ports that are served at its address: tcp:8080, udp:5000. Every server has"
+        " the web page at tcp:80.",
+    )
+
+
+@mapping
 class Internet:
     """The lab's Internet: one machine that answers ping, DNS and a who-am-I web page."""
 
     servers: Annotated[
-        dict[Annotated[str, Valid(pattern=DNS_NAME, max_length=LONGEST_NAME)], UsableAddress],
+        dict[
+            Annotated[str, Valid(pattern=DNS_NAME, max_length=LONGEST_NAME)],
+            Annotated[Server, Valid(before=_peer, written=UsableAddress | Server)],
+        ],
         Valid(min_length=1),
     ] = key(
-        default={"www.example.com": IPv4Address("203.0.113.80")},
+        default={"www.example.com": Server(address=IPv4Address("203.0.113.80"))},
         description="DNS name and address of each server; the first is the node `internet`.",
     )
+
+    @property
+    def addresses(self) -> dict[str, IPv4Address]:
+        """The address of each server, by its DNS name."""
+        return {name: server.address for name, server in self.servers.items()}
 
 
 @mapping
@@ -53,6 +81,9 @@ class Peer:
     address: UsableAddress | None = key(
         default=None, description="Static address; without it the LAN's DHCP gives one."
     )
+    firewall: FirewallWords = FIREWALL
+    allows: Exceptions = ALLOWS
+    listens: list[ListenPlace] = LISTENS
 
 
 Peers = dict[NodeName, Annotated[Peer, Valid(before=_peer, written=UsableAddress | Peer)]]
@@ -86,6 +117,26 @@ class FurtherLan:
     routes: dict[Subnet, UsableAddress] = key(
         default={},
         description="Static routes of the home router: a subnet, and the neighbour that leads there.",
+    )
+    firewall: FirewallWords = key(
+        default=[],
+        description="What the home router itself keeps out, from the LAN too: icmp (ping), tcp, udp, tcp:22,"
+        " all; on and off are all and nothing. Its DHCP and DNS stay open to the LAN, unless udp:67 or"
+        " udp:53 are named.",
+    )
+    allows: Exceptions = key(
+        default=[],
+        description="What the home router lets in to itself all the same, from outside too: icmp, tcp:443.",
+    )
+    keeps_in: FirewallWords = key(
+        default=[],
+        description="What the home router does not let out of the LAN: icmp, tcp, udp, tcp:25, all; on and"
+        " off are all and nothing.",
+    )
+    lets_out: Exceptions = key(
+        default=[],
+        description="What it lets out all the same: icmp, tcp, udp, tcp:443. A port that `keeps_in` names"
+        " stays in.",
     )
     mtu: Mtu = key(default=1500, description="Bytes of an IP packet on it.")
     internet_mtu: Mtu = key(

@@ -24,7 +24,7 @@ _ENOUGH_TO_FORWARD = 2
 
 
 def assign(data: Data, target: str, settings: dict[str, str]) -> Data:
-    """Set keys of what `target` names: `vm1`, `vm1.eth0`, `vmnet8`, `host.eth0`, `lan`, `internet`.
+    """Set keys of what `target` names: `vm1`, `vm1.eth0`, `vmnet8`, `host.eth0`, `pc`, `lan`, `internet`.
 
     Values are YAML; an empty one takes the key out. What refers to an adapter that does not exist any
     more is taken out, too. Raises UsageError; whether the result is a scenario is not checked.
@@ -225,7 +225,20 @@ def targets(data: Data) -> list[str]:
     ]
     cards = [f"host.{card}" for card in data.get("host", {}).get("nics", {"eth0": None})]
     networks = [*data.get("vmnets", {}), *data.get("segments", {})]
-    return [*vms, *adapters, *networks, "host", *cards, "lan", *data.get("lans", {}), "internet"]
+    outside = [*_peers(data), "lan", *data.get("lans", {}), "internet"]
+    return [*vms, *adapters, *networks, "host", *cards, *outside]
+
+
+def _peers(data: Data) -> dict[str, DataPath]:
+    """Return the paths of the mappings in which machines of LANs and of the hot spot stand, by machine."""
+    places: list[tuple[DataPath, Any]] = [
+        (("host", "hotspot"), data.get("host", {}).get("hotspot")),
+        (("lan", "peers"), data.get("lan", {}).get("peers")),
+    ]
+    places += [
+        (("lans", name, "peers"), lan.get("peers")) for name, lan in data.get("lans", {}).items()
+    ]
+    return {name: path for path, peers in places for name in peers or ()}
 
 
 def target_path(data: Data, target: str) -> DataPath:
@@ -234,6 +247,8 @@ def target_path(data: Data, target: str) -> DataPath:
     for holder in ("vms", "vmnets", "segments", "lans"):
         if name in data.get(holder, {}):
             return (holder, name, "nics", 0) if adapter else (holder, name)
+    if path := _peers(data).get(target):
+        return (*path, target)
     return ("host", "nics", adapter) if adapter else (name,)
 
 
@@ -255,6 +270,11 @@ def _find(document: Any, target: str) -> Any:
         return _unfolded(nics, adapter, "address")
     if name in ("lan", "host", "internet") and not adapter:
         return document.setdefault(name, {})
+    if path := _peers(document).get(target):
+        holder = document
+        for step in path:
+            holder = holder[step]
+        return _unfolded(holder, target, "address")
     raise UsageError(f"'{target}' names nothing in this lab", instead(target, targets(document)))
 
 

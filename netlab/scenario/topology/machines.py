@@ -10,13 +10,18 @@ from uuid import UUID
 from netlab.scenario import model
 from netlab.scenario.addresses import client_id, ipv6, mac
 from netlab.scenario.firewall import Firewall
+from netlab.scenario.listening import ListeningPort, listening_port
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
+    Dhcp,
+    FurtherLan,
+    Host,
     HostAdapterState,
     MovedOrCopied,
     Nic,
     Peer,
     Scenario,
+    Server,
     Vm,
     VmnetService,
 )
@@ -45,15 +50,15 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
     for name, lan in scenario.all_lans.items():
         for peer_name, peer in sorted(lan.peers.items(), key=lambda item: natural(item[0])):
             adapter = _lan_adapter(scenario, networks[name], peer_name, "eth0", peer.address)
-            yield Node(peer_name, Role.PEER, (adapter,))
+            yield _peer(peer_name, adapter, peer)
     for peer_name, peer in sorted(hotspot(scenario).items(), key=lambda item: natural(item[0])):
         adapter = _lan_adapter(scenario, networks[HOTSPOT], peer_name, f"{WIFI}0", peer.address)
-        yield Node(peer_name, Role.PEER, (adapter,))
+        yield _peer(peer_name, adapter, peer)
     yield Node(
         HOST,
         Role.HOST,
         tuple(_host_adapters(scenario, networks)),
-        firewall=Firewall(tuple(scenario.host.firewall), tuple(scenario.host.allows)),
+        firewall=_firewall(scenario.host),
         hosts=tuple(scenario.host.hosts.items()),
         proxy=scenario.host.proxy,
     )
@@ -85,16 +90,33 @@ def all_nodes(scenario: Scenario, networks: dict[str, Network]) -> Iterator[Node
                 adapters,
                 uuids[name],
                 uuids[installed[name]],
-                Firewall(tuple(vm.firewall), tuple(vm.allows)),
-                vm.forwards,
-                vm.bridges,
-                tuple(vm.listens),
-                tuple(vm.hosts.items()),
-                vm.proxy,
-                vm.dhcp_server,
-                vm.dhcp_delay,
-                vm.ipv6,
+                firewall=_firewall(vm),
+                forwards=vm.forwards,
+                bridges=vm.bridges,
+                listens=_listens(vm),
+                hosts=tuple(vm.hosts.items()),
+                proxy=vm.proxy,
+                dhcp_servers=tuple(_dhcp_servers(vm, adapters)),
+                nat=vm.nat,
+                outgoing=_outgoing(vm),
+                ipv6=vm.ipv6,
             )
+
+
+def _peer(name: str, adapter: Adapter, peer: Peer) -> Node:
+    return Node(name, Role.PEER, (adapter,), firewall=_firewall(peer), listens=_listens(peer))
+
+
+def _firewall(machine: Vm | Peer | Server | Host | FurtherLan) -> Firewall:
+    return Firewall(tuple(machine.firewall), tuple(machine.allows))
+
+
+def _outgoing(machine: Vm | FurtherLan) -> Firewall:
+    return Firewall(tuple(machine.keeps_in), tuple(machine.lets_out))
+
+
+def _listens(machine: Vm | Peer) -> tuple[ListeningPort, ...]:
+    return tuple(map(listening_port, machine.listens))
 
 
 def hotspot(scenario: Scenario) -> dict[str, Peer]:
@@ -148,7 +170,7 @@ def _uuids(scenario: Scenario) -> dict[str, UUID]:
 
 def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
     """Return the Internet's node, which has a cable to each router."""
-    first = next(iter(scenario.internet.servers.values()))
+    first = next(iter(scenario.internet.addresses.values()))
     hardware = mac.physical(INTERNET)
     wan = networks[WAN]
     gateway = scenario.lan.public
@@ -159,12 +181,13 @@ def _internet(scenario: Scenario, networks: dict[str, Network]) -> Node:
         wan, name = networks[wan_of(lan)], f"eth{number}"
         hardware = mac.physical(f"{INTERNET} {name}")
         adapters.append(Adapter(INTERNET, name, wan, hardware, _interface(wan.subnet[1], wan)))
-    return Node(INTERNET, Role.INTERNET, tuple(adapters))
+    server = next(iter(scenario.internet.servers.values()))
+    return Node(INTERNET, Role.INTERNET, tuple(adapters), firewall=_firewall(server))
 
 
 def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node:
     lan, wan, node = networks[name], networks[wan_of(name)], router_of(name)
-    first = next(iter(scenario.internet.servers.values()))
+    first = next(iter(scenario.internet.addresses.values()))
     at_home = name == LAN
     upstream = first if at_home else wan.subnet[1]
     public = scenario.lan.public if at_home else wan.subnet[2]
@@ -180,6 +203,8 @@ def _router(scenario: Scenario, name: str, networks: dict[str, Network]) -> Node
                 node, "wan0", wan, outside, _interface(public, wan), gateway=upstream, dns=first
             ),
         ),
+        firewall=_firewall(scenario.all_lans[name]),
+        outgoing=_outgoing(scenario.all_lans[name]),
     )
 
 
@@ -291,7 +316,7 @@ def _vm_adapter(
         f"eth{index}",
         network,
         nic.mac or mac.vm_adapter(uuid, index, vendor),
-        _interface(nic.address, network) if nic.address else None,
+        _interface(nic.address, network, nic.mask) if nic.address else None,
         nic.gateway if nic.default else None,
         mtu=nic.mtu,
         dns=nic.dns,
@@ -306,8 +331,25 @@ def _vm_adapter(
         model=nic.model,
         incoming=nic.incoming,
         outgoing=nic.outgoing,
+        further=tuple(_further(nic, network)),
         client_id=identifier,
     )
+
+
+def _dhcp_servers(vm: Vm, adapters: tuple[Adapter, ...]) -> Iterator[tuple[Adapter, Dhcp]]:
+    for adapter in adapters:
+        settings = vm.dhcp_server.get(adapter.interface)
+        if settings and settings.on:
+            yield adapter, replace(settings, delay=settings.delay or vm.dhcp_delay)
+
+
+def _further(nic: Nic, network: Network) -> Iterator[IPv4Interface]:
+    for address in nic.addresses:
+        yield address if isinstance(address, IPv4Interface) else _interface(address, network)
+
+
+def _interface(address: IPv4Address, network: Network, mask: int | None = None) -> IPv4Interface:
+    return IPv4Interface((int(address), mask or network.subnet.prefixlen))
 
 
 def _client_id(vm: Vm, guest: UUID, index: int) -> str:
@@ -319,10 +361,6 @@ def _client_id(vm: Vm, guest: UUID, index: int) -> str:
             return client_id.of_machine_id(guest.hex, f"eth{index}")
         case word:
             return client_id.of_text(word)
-
-
-def _interface(address: IPv4Address, network: Network) -> IPv4Interface:
-    return IPv4Interface((int(address), network.subnet.prefixlen))
 
 
 def with_ipv6(node: Node, adapter: Adapter, joins: bool) -> Adapter:

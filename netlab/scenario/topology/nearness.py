@@ -92,7 +92,7 @@ def _passages_of(node: Node, translated: Iterable[Network]) -> Iterator[_Passage
     elif node.role is Role.ROUTER:
         walls = {network.segment: _LAN if network.lan else _OPEN for network in networks}
         yield _Passage(node.name, walls)
-    elif node.role is Role.INTERNET or node.forwards:
+    elif node.role is Role.INTERNET or node.is_router:
         yield _Passage(node.name, {network.segment: _OPEN for network in networks})
 
 

@@ -18,6 +18,7 @@ from netlab.scenario.model import (
     Nic,
     Scenario,
     Switching,
+    Vm,
     Vmnet,
 )
 from netlab.scenario.topology.metrics import default_card
@@ -67,9 +68,7 @@ def _each(scenario: Scenario) -> Iterator[Network]:
 
 def _served_by_guests(scenario: Scenario, networks: dict[str, Network]) -> dict[str, Network]:
     """Return the networks on which VMs serve DHCP, for all who hear them there."""
-    servers = [vm for vm in scenario.vms.values() if vm.dhcp_server]
-    # A bridge listens on all its ports.
-    listening = (nic for vm in servers for nic in (vm.nics if vm.bridges else vm.nics[:1]))
+    listening = (nic for vm in scenario.vms.values() for nic in _listening(vm))
     plugged = ((nic, networks[nic.network]) for nic in listening if nic.network in networks)
     domains = {_broadcast_domain(network) for nic, network in plugged if network.connects(nic)}
     return {
@@ -77,6 +76,14 @@ def _served_by_guests(scenario: Scenario, networks: dict[str, Network]) -> dict[
         for name, network in networks.items()
         if _broadcast_domain(network) in domains
     }
+
+
+def _listening(vm: Vm) -> Iterator[Nic]:
+    """Yield a VM's adapters on which it serves DHCP. A bridge listens on all its ports."""
+    servers = [name for name, settings in vm.dhcp_server.items() if settings.on]
+    for index, nic in enumerate(vm.nics):
+        if f"eth{index}" in servers or (servers and vm.bridges):
+            yield nic
 
 
 def _virtual(name: str, vmnet: Vmnet, subnet: IPv4Network) -> Network:

@@ -11,6 +11,7 @@ from uuid import UUID
 from netlab.frozen import frozen
 from netlab.scenario.addresses import mac, pools
 from netlab.scenario.firewall import NO_FIREWALL, Firewall
+from netlab.scenario.listening import ListeningPort
 from netlab.scenario.mode import Mode
 from netlab.scenario.model import (
     Dhcp,
@@ -20,6 +21,7 @@ from netlab.scenario.model import (
     Nic,
     Proxy,
     Transfer,
+    VmNat,
     VmnetService,
 )
 from netlab.scenario.topology.names import HOST
@@ -276,6 +278,8 @@ class Adapter:
     """The kind of card that a guest sees: a label."""
     incoming: Transfer = PERFECT
     outgoing: Transfer = PERFECT
+    further: tuple[IPv4Interface, ...] = ()
+    """Static addresses beside the first."""
     client_id: str = ""
     """The identifier by which it asks DHCP (option 61), as `ff:12:…`; empty: it is known by its MAC."""
     ipv6: IPv6Interface | None = None
@@ -287,6 +291,11 @@ class Adapter:
     def holder(self) -> str:
         """The interface that has its address: itself, or the bridge that it is a port of."""
         return self.bridge or self.interface
+
+    @property
+    def static(self) -> tuple[IPv4Interface, ...]:
+        """All of its static addresses."""
+        return (*filter(None, (self.address,)), *self.further)
 
     @property
     def client(self) -> str:
@@ -374,18 +383,36 @@ class Node:
     """True: it is a router between its adapters."""
     bridges: bool = False
     """True: it is a switch between its adapters."""
-    listens: tuple[str, ...] = ()
-    """Ports that a server answers on, as `tcp:80`."""
+    listens: tuple[ListeningPort, ...] = ()
+    """Ports that a server answers on."""
     hosts: tuple[tuple[str, IPv4Address], ...] = ()
     """Lines of its /etc/hosts."""
     proxy: Proxy | None = None
     """The HTTP proxy that runs on it."""
-    dhcp_server: bool = False
-    """True: it serves DHCP on its first adapter's network."""
-    dhcp_delay: int = 0
-    """Seconds until it answers who looks for a DHCP server."""
+    dhcp_servers: tuple[tuple[Adapter, Dhcp], ...] = field(default=(), hash=False)
+    """The adapters on whose networks it serves DHCP and DNS, with the settings of each server."""
+    nat: VmNat | None = field(default=None, hash=False)
+    """A VM's NAT; None: it translates nothing."""
+    outgoing: Firewall = NO_FIREWALL
+    """The firewall for what leaves by its NAT."""
     ipv6: bool = True
     """False: IPv6 is disabled."""
+
+    @property
+    def is_router(self) -> bool:
+        """True if it passes on what others send by way of it."""
+        return self.forwards or self.nat is not None
+
+    @property
+    def outer(self) -> Adapter | None:
+        """The adapter on the outer side of its NAT, if it has both."""
+        outer_name = self.nat and self.nat.adapter
+        return next((each for each in self.adapters if each.interface == outer_name), None)
+
+    @property
+    def inner(self) -> tuple[Adapter, ...]:
+        """The adapters on the inner side of its NAT; none without NAT."""
+        return tuple(each for each in self.adapters if self.nat and each is not self.outer)
 
     @property
     def primary(self) -> Adapter:

@@ -45,7 +45,11 @@ vmnets:
   natnet: {mode: vbox-natnetwork, subnet: 10.0.9.0/24}
   virbr0: {mode: libvirt-nat}
   dswitch: {mode: hyperv-default}
+  vmnet0: {mode: bridged}
+segments: {inner: {subnet: 172.31.0.0/24}}
 vms:
+  edge: {nics: [vmnet0, {network: inner, address: 172.31.0.1}], nat: eth0}
+  behind: {nics: [{network: inner, address: 172.31.0.9, gateway: 172.31.0.1}]}
   vm: {nics: [vmnet8], listens: ["tcp:80"]}
   box: {nics: [vboxnat]}
   net: {nics: [natnet]}
@@ -71,6 +75,8 @@ class Kind:
     outside: str
     """The node whose taps see that."""
     targets: tuple[str, ...] = (PC, SERVER)
+    forged: tuple[str, ...] = FOREIGN
+    """Sources that are not the sender's, of which it lets nothing out either."""
 
 
 KINDS = {
@@ -81,6 +87,7 @@ KINDS = {
     "Hyper-V": Kind("hyper", ("host",), ("host", "eth0"), "lan"),
     "connection sharing": Kind("shared", ("host",), ("host", "eth0"), "lan"),
     "home router": Kind("pc", ("router",), ("router", "wan0"), "internet", (SERVER,)),
+    "a VM": Kind("behind", ("edge",), ("edge", "eth0"), "vmnet0", forged=()),
     "the device alone": Kind("vm", ("vmnet8-nat",), ("vmnet8-nat", "uplink"), "host"),
 }
 
@@ -257,7 +264,7 @@ def leaks(kind: Kind, is_ipv6: bool = False) -> set[str]:
     version = 6 if is_ipv6 else 4
     mine = own(here, version)[0]
     allowed = set(own(f"leave.{node}", version))
-    sources = (mine, "2001:db8:9::5") if is_ipv6 else (mine, *FOREIGN)
+    sources = (mine, "2001:db8:9::5") if is_ipv6 else (mine, *kind.forged)
     targets = (own("leave.pc", 6)[0], SERVER_6) if is_ipv6 else kind.targets
     with tap(f"leave.{kind.outside}") as seen:
         for target in targets:
@@ -340,7 +347,7 @@ def without_rule(*nodes: str, family: str = "ip") -> Iterator[None]:
         yield
 
 
-TABLES = {"host": "host", "router": "home_router"}
+TABLES = {"host": "host", "router": "home_router", "edge": "guest_router"}
 
 
 FORWARD_TO_TWO_ADAPTERS = """

@@ -142,8 +142,8 @@ def test_a_mistake_is_told_once_and_in_plain_words(data, says):
 
 
 def test_what_a_wrong_value_hides_is_not_called_missing():
-    message = complaints(vm(network="vmnet8", address="10.1.0.50/24", gateway="10.1.0.2"))
-    assert "vms.vm0.nics.0.address: '10.1.0.50/24' is no IPv4 address" in message
+    message = complaints(vm(network="vmnet8", address="10.1.0.500", gateway="10.1.0.2"))
+    assert "vms.vm0.nics.0.address: '10.1.0.500' is no IPv4 address" in message
     assert len(message.splitlines()) == 1, message
 
 
