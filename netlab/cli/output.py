@@ -100,13 +100,15 @@ class Output:
     json: bool = False
     lab: str | None = None
     """The lab that `--lab` names."""
+    quiet: bool = False
+    """Neither warnings nor progress are shown: somebody else shows what came of it."""
 
     def warn(self, warnings: Iterable[Problem | Unleased | str]) -> None:
         """Say what works, but not everywhere or not always.
 
         Warnings of a scenario and of adapters without an address are part of the JSON document.
         """
-        if not self.json:
+        if not self.json and not self.quiet:
             for warning in warnings:
                 say(typed(f"warning: {warning}"), to_stderr=True)
 
@@ -159,9 +161,15 @@ class Output:
             yield lambda done: advance("", done)
 
     @contextmanager
+    def running(self, scenarios: int) -> Iterator[Callable[[str], None]]:
+        """Show a progress bar for `run`; it is told the name of each scenario that is done."""
+        with self._bar("running scenarios", scenarios) as advance:
+            yield lambda name: advance(name, 1)
+
+    @contextmanager
     def _bar(self, title: str, steps: int) -> Iterator[Callable[[str, int], None]]:
         """Show a bar on a terminal, and nothing in a pipe."""
-        if not sys.stderr.isatty():
+        if self.quiet or not sys.stderr.isatty():
             yield lambda doing, done: None
             return
         # Rich's progress bars take as long as all the rest of a command's start.
