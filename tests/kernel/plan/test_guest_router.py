@@ -30,13 +30,17 @@ vms:
     - {network: vmnet0, address: 192.168.1.2, gateway: 192.168.1.1, dns: 192.168.1.1}
     - {network: vmnet1, address: 172.16.78.1}
     - {network: vmnet2, address: 172.16.79.1}
-    nat: {adapter: eth0, forwards: {tcp: {8080: "web:80"}, udp: {5000: "web:5001"}}}
+    nat:
+      adapter: eth0
+      forwards:
+        tcp: {8080: "web:80", 8000-8001: "web:9000", "192.168.1.2:8443": "web:80"}
+        udp: {5000: "web:5001"}
     dhcp_server: SIDES
     firewall: on
     keeps_in: [tcp:25, udp]
     lets_out: [udp:53]
     hosts: {nas.home.arpa: 172.16.78.7}
-  web: {nics: [vmnet1], listens: [tcp:80, tcp:8081, udp:5001]}
+  web: {nics: [vmnet1], listens: [tcp:80, tcp:8081, tcp:9001, udp:5001]}
   desk: {nics: [vmnet1]}
   guest: {nics: [vmnet2]}
 expect: {default: blocked}
@@ -83,7 +87,7 @@ def test_who_is_behind_it_goes_out_as_its_outer_address(running):
     assert "You come from 203.0.113.1, " in said("desk", "curl -s http://www.example.com/")
 
 
-@pytest.mark.parametrize("by", ["tcp:8080", "udp:5000"])
+@pytest.mark.parametrize("by", ["tcp:8080", "tcp:8001", "tcp:8443", "udp:5000"])
 def test_its_ports_lead_to_machines_behind_it(running, by):
     for found in both(running, "pc", OUTER, by):
         assert (found.verdict, found.at) == (Verdict.ANSWERED, "web"), found
