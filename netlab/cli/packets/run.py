@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 def run(output: Output, scenarios: tuple[str, ...], junit: str | None, language: str) -> None:
     """For each scenario: up, verify, down. Goes on after a failure; made for CI.
 
-    As many scenarios run at the same time as there are processors. The labs are called run-SCENARIO, so that they do not meet labs of yours. Needs no
-    root where user namespaces are allowed.
+    As many run at the same time as there are processors. The labs are called run-SCENARIO, so
+    that they do not meet labs of yours. Needs no root where user namespaces are allowed.
     """
     planned = [prepare_run(lab.load(scenario)) for scenario in scenarios]
     if len({chosen.name for chosen in planned}) < len(planned):

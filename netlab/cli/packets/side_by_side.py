@@ -44,6 +44,7 @@ def side_by_side(
                     told = pipe.read()
                     _end(pid, under_way.pop(pid))
                     if not told:
+                        interruption.check()  # Ctrl-C reaches all processes of a terminal.
                         raise KernelError(
                             "a scenario's process has ended", "run it alone to see why"
                         )

@@ -310,7 +310,7 @@ def test_nat_entries_are_named_and_live_as_long_as_they_do(running, by, ends):
 
 WRONG = ["", "ping", "icmp:8", "tcp:", "tcp:0", "tcp:65536", "tcp:-1", "tcp:http", "udp:0x35", "udp: 53",
          "http:", "http:x", "dns", "dns:", "dns:a..b", "dns:" + "a" * 64, "dns:münchen.de", "raw", "raw:",
-         "raw:0", "raw:256", "raw:1", "raw:6", "raw:17", "raw:gre", "arp:1", "dhcp:1", "route:3", "mtu:1500",
+         "raw:0", "raw:256", "raw:1", "raw:6", "raw:17", "raw:gre", "arp:1", "dhcp:1", "route:3", "mtu:15000",
          "TCP:80", "tcp:80:81", "tcp:²"]  # fmt: skip
 
 

@@ -250,10 +250,11 @@ def test_routes_that_lead_nowhere(running, kind, node, target):
 @pytest.mark.parametrize(
     "target", ["10.0.0.255", "192.168.1.255", "255.255.255.255", "224.0.0.1", "ff02::1"]
 )
-def test_what_is_everybodys_is_no_target(running, target):
-    for ask in (lab.trace, lab.explain):
-        with pytest.raises(UsageError, match="is everybody's address"):
-            ask(running, "vm1", target)
+def test_what_is_everybodys_is_no_target_of_a_connection(running, target):
+    with pytest.raises(
+        UsageError, match="is everybody's address, and --by tcp:80 asks one machine"
+    ):
+        lab.trace(running, "vm1", target, by="tcp:80")
 
 
 def test_watch_calls_neighbour_discovery_by_its_name_and_knows_new_addresses(running):

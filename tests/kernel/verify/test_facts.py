@@ -26,7 +26,7 @@ vmnets:
   vmnet1: {mode: hostonly, subnet: 172.16.78.0/24}
 vms:
   vm1: {nics: [vmnet8], listens: [tcp:80], hosts: {intranet: 10.0.0.9}}
-  vm2: {copy_of: vm1, nics: [vmnet8], proxy: {port: 3128, listen: loopback}}
+  vm2: {copy_of: vm1, client_id: mac, nics: [vmnet8], proxy: {port: 3128, listen: loopback}}
   vm3: {nics: [{network: vmnet1, address: 172.16.78.9}]}
 expect:
   default: reachable
