@@ -8,7 +8,7 @@ from netlab import lab
 from netlab.scenario.loader import load_text
 
 MUTANTS = [
-    ("clones", "clone: {copy_of: web, nics: [vmnet8]}", "clone: {nics: [vmnet8]}",
+    ("clones", "clone: {copy_of: web, ", "clone: {",
      {"web unique", "clone unique"}),
     ("clones", "answer: moved, ", "", {"host neighbour"}),
     ("company-nat", "public: 114.114.114.114", "public: 114.114.114.115", {"router@wan address"}),
