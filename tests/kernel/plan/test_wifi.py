@@ -28,9 +28,11 @@ def mac(running: lab.Lab, node: str) -> bytes:
     return bytes.fromhex(running.topology.nodes[node].primary.mac.replace(":", ""))
 
 
-def lease(node: str) -> str:
-    """Ask DHCP anew, beside the client that runs; the address that was offered."""
-    once = ("busybox", "udhcpc", "-i", "eth0", "-q", "-n", "-t", "2", "-T", "1", "-s", "/bin/true")
+def lease(running: lab.Lab, node: str) -> str:
+    """Ask DHCP anew, beside the client that runs and by its name; the address that was offered."""
+    name = running.topology.nodes[node].primary.client_id.replace(":", "")
+    once = ("busybox", "udhcpc", "-i", "eth0", "-q", "-n", "-t", "2", "-T", "1", "-s", "/bin/true",
+            "-x", f"0x3d:{name}")  # fmt: skip
     return inside(f"{NAME}.{node}", *once).stderr
 
 
@@ -62,7 +64,7 @@ def test_no_frame_on_the_air_has_a_vm_s_mac(running, air):
     for vm, address in (("vm1", "192.168.1.129"), ("vm2", "192.168.1.130")):
         inside(f"{NAME}.{vm}", "ip", "neigh", "flush", "all")
         assert ping(vm, "192.168.1.60")
-        assert f"lease of {address} obtained" in lease(vm)
+        assert f"lease of {address} obtained" in lease(running, vm)
         inside(f"{NAME}.phone", "ip", "neigh", "flush", "all")
         assert ping("phone", address)
     hidden = [mac(running, vm) for vm in ("vm1", "vm2")]
