@@ -232,7 +232,7 @@ def problems(topology: Topology) -> Iterator[PathProblem]:
     uncovered = [
         (plane, of_source) for plane, of_source in pairs if plane.is_whole and of_source.undecided
     ]
-    if rules.default is None and not rules.say_nothing and uncovered:
+    if rules.default is None and not rules.leave_pings_open and uncovered:
         yield _uncovered(uncovered)
 
 

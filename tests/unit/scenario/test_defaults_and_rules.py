@@ -302,3 +302,10 @@ def test_nothing_is_expected_without_rules():
     head = RULES.partition("expect:")[0]
     pairs = matrix(lab.prepare(load_text(head.encode(), "r.yaml"), "r").topology)
     assert {pair.verdict for pair in pairs} == {"whatever"}
+
+
+def test_pings_are_left_open_where_all_rules_are_by_other_probes():
+    text = f"{RULES.partition('expect:')[0]}expect: {{rules: [{{from: vm1, to: vm2, by: tcp}}]}}\n"
+    pairs = matrix(lab.prepare(load_text(text.encode(), "r.yaml"), "r").topology)
+    assert {pair.verdict for pair in pairs if pair.by == "icmp"} == {"whatever"}
+    assert [pair.verdict for pair in pairs if pair.by == "tcp"] == ["reachable"]
