@@ -31,7 +31,7 @@ KINDS = {
     "arp": "whose MAC address DST has; asks everybody on SRC's network",
     "raw:N": "IP protocol N, 47 for GRE: what NAT does not translate",
     "route": "traceroute: every router on the way",
-    "mtu": "the longest packet that arrives whole",
+    "mtu[:BYTES]": "the longest packet that arrives whole; or whether one of BYTES does",
 }
 """How the kinds of probe are written, and what each is good for."""
 
