@@ -450,7 +450,8 @@ MUTANTS = [
         "vm1 is plugged into the LAN's switch, and has its lease from there",
         plugged_into("lan", "guest-dhcp", "vm1"),
         {f"{one}>vm1" for one in ("dc", "vm2", "host", "router")}
-        | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")},
+        | {f"vm1>{one}" for one in ("dc", "vm2", "host", "router", "internet")}
+        | {"vm1>everybody by dhcp"},
     ),
     Mutant(
         "guest-firewall",
@@ -614,7 +615,7 @@ MUTANTS = [
         "static-nat",
         "the NAT device has VMware's own address, and not the VMs' gateway",
         with_address("vmnet8-nat", "192.168.99.10/24", "192.168.99.2/24"),
-        {"vm1>host@lan", "vm1>router", "vm1>internet"},
+        {"vm1>host@lan", "vm1>router", "vm1>internet", "vm1>everybody by dns:www.example.com"},
     ),
     Mutant(
         "ipv6",
@@ -681,7 +682,8 @@ def test_verify_catches_a_mutant_and_blames_no_other_pair(mutant):
     with lab.running(mutated(mutant.scenario, mutant.edit)) as running:
         failed = {
             f"{r.expectation.source.name}>{r.expectation.target.name}"
-            + " over ipv6" * (r.expectation.over is Family.IPV6): r.failure
+            + " over ipv6" * (r.expectation.over is Family.IPV6)
+            + f" by {r.expectation.by}" * (r.expectation.by != "icmp"): r.failure
             for r in lab.verify(running)
             if not r.passed
         }
