@@ -162,6 +162,9 @@ def selected(
     )
     if not matches:
         named = f"from {', '.join(sources) or 'all'} to {', '.join(targets) or 'all'}"
+        if kinds:
+            by = f"{named} by {', '.join(kinds)}"
+            raise UsageError(f"there is no pair {by}", "only those that a rule names are measured")
         raise UsageError(f"there is no pair {named}", "a pair has two different machines")
     return matches
 

@@ -105,11 +105,14 @@ def clone_vm(data: Data, vm: str, name: str, kept: bool) -> Data:
 
 
 def remove_vm(data: Data, name: str) -> Data:
-    """Remove a VM. Raises UsageError if there is none of that name."""
+    """Remove a VM. Raises UsageError if there is none of that name, or copies of it."""
     edited = _copy(data)
     if name not in edited.get("vms", {}):
         raise _no_vm(name, edited.get("vms", {}))
     del edited["vms"][name]
+    if copies := [copy for copy, vm in edited["vms"].items() if vm.get("copy_of") == name]:
+        message = f"{name} is what {', '.join(copies)} was copied from"
+        raise UsageError(message, f"`sudo netlab remove {copies[0]}` first")
     _forget(edited.get("expect", {}), lambda endpoint: endpoint.partition("@")[0] == name)
     return edited
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from netlab.errors import UsageError
 from netlab.scenario.text import edit
 
 VMS = {name: {"nics": ["vmnet8"]} for name in ("vm1", "vm2", "vm3")}
@@ -52,3 +53,11 @@ def test_a_rule_about_a_machine_goes_with_it(rule):
 )
 def test_what_is_left_of_a_rule_stays(before, after):
     assert left(before) == [after]
+
+
+def test_what_has_copies_stays_as_long_as_they_do():
+    copied = edit.clone_vm({"vms": VMS}, "vm3", "vm4", kept=False)
+    with pytest.raises(UsageError, match="vm3 is what vm4 was copied from") as raised:
+        edit.remove_vm(copied, "vm3")
+    assert "netlab remove vm4" in str(raised.value)
+    assert "vm3" not in edit.remove_vm(edit.remove_vm(copied, "vm4"), "vm3")["vms"]
