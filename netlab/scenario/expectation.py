@@ -325,15 +325,14 @@ def _planes(
 ) -> Iterator[_Plane]:
     """Yield the plane of pings over IPv4, that over IPv6 if a rule speaks of it, and those of other kinds of
     probes that rules have."""
-    kinds = dict.fromkeys((ICMP, *(by for rule in expect.rules for by in rule.by)))
     matching = Matching(endpoints)
-    for by in kinds:
+    rules_of: dict[str, dict[Family, dict[int, Rule]]] = {ICMP: {}}
+    for number, rule in enumerate(expect.rules):
+        for by in rule.by:
+            rules_of.setdefault(by, {}).setdefault(rule.over, {})[number] = rule
+    for by, families in rules_of.items():
         for over in Family:
-            rules = {
-                number: rule
-                for number, rule in enumerate(expect.rules)
-                if rule.over is over and by in rule.by
-            }
+            rules = families.get(over, {})
             if rules or (by, over) == (ICMP, Family.IPV4):
                 yield _plane(over, by, rules, topology, endpoints, matching)
 

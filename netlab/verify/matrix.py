@@ -12,7 +12,7 @@ from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.kernel.signals import Interruption
 from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
-from netlab.scenario.expectation import Endpoint, Expectation
+from netlab.scenario.expectation import WHATEVER, Endpoint, Expectation
 from netlab.scenario.model import ICMP, Family
 from netlab.scenario.topology import Adapter
 from netlab.verify import demands, rounds
@@ -91,7 +91,8 @@ def with_cause(result: Result) -> Result:
     """Return a result that is as expected only if its rule says why the pair is blocked."""
     expectation, outcome = result.expectation, result.outcome
     says_why = expectation.rule and expectation.rule.because
-    if result.failure or says_why or outcome.verdict not in (Verdict.DROPPED, Verdict.REFUSED):
+    is_blocked = outcome.verdict in (Verdict.DROPPED, Verdict.REFUSED)
+    if result.failure or says_why or not is_blocked or expectation.verdict == WHATEVER:
         return result
     if outcome.cause in (None, Cause.UNKNOWN):
         failure = Message("blocked, and it is not known why: {why}", why=outcome.why)

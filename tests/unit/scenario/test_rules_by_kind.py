@@ -6,7 +6,9 @@ import pytest
 
 from netlab import lab
 from netlab.errors import ScenarioError
+from netlab.scenario.expectation import matrix
 from netlab.scenario.loader import load_text
+from tests.unit.scaling import lines
 
 HEAD = """
 lan: {peers: {pc: {}}}
@@ -79,3 +81,16 @@ def test_a_port_stands_once_for_each_that_a_range_has():
     assert [pair.by for pair in pairs if pair.by != "icmp"] == [
         *("tcp:80", "tcp:81", "tcp:82", "http:1", "http:2")
     ]
+
+
+def test_twice_as_many_kinds_in_twice_as_many_rules_are_twice_the_work():
+    def work(rules: int) -> int:
+        texts = (
+            f"    - {{from: vm1, to: vm2, by: 'tcp:{first * 9 + 1}-{first * 9 + 9}'}}\n"
+            for first in range(rules)
+        )
+        topology = lab.prepare(load_text(f"{HEAD}{''.join(texts)}".encode(), "r.yaml")).topology
+        return lines(lambda: matrix(topology))
+
+    work(1)
+    assert work(100) < 2.2 * work(50)

@@ -70,6 +70,12 @@ def test_strictly_no_cause_is_named_that_is_not_known():
     assert "no rule says why (`because: no-address`)" in (strict.failure or "")
 
 
+def test_strictly_where_nothing_is_expected_nothing_needs_a_reason():
+    planned = lab.prepare(load_text(HEAD.partition("expect:")[0].encode(), "n.yaml"), "n")
+    outcome = Outcome(Verdict.DROPPED, "why", cause="firewall")
+    assert with_cause(Result(planned.expectations[0], outcome, (), None, None)).passed
+
+
 @pytest.mark.parametrize(
     ("rule", "figures"),
     [
