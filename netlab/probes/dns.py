@@ -10,7 +10,6 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from netlab.diagnosis.cause import DNS_WORDS
-from netlab.errors import UsageError
 from netlab.messages import N_, Message
 from netlab.packets import layers
 from netlab.packets.filters import PacketPattern
@@ -50,13 +49,6 @@ class DnsProbe(Probe):
 
     def __init__(self, ends: Ends, name: str) -> None:
         super().__init__(ends)
-        labels = name.rstrip(".").split(".")
-        if (
-            len(name) > 253
-            or not name.isascii()
-            or not all(0 < len(label) < 64 for label in labels)
-        ):
-            raise UsageError(f"'{name}' is no DNS name", "write, for example, dns:www.example.com")
         spelt = _spelling(name.rstrip(".").lower())
         self.token = spelt.encode()
         self._id = secrets.randbelow(1 << 16)

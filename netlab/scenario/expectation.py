@@ -8,8 +8,10 @@ adapters of one node is no pair.
 from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from ipaddress import ip_address
 from itertools import islice
 
 from netlab.errors import UsageError
@@ -160,6 +162,9 @@ def selected(
     )
     if not matches:
         named = f"from {', '.join(sources) or 'all'} to {', '.join(targets) or 'all'}"
+        if kinds:
+            by = f"{named} by {', '.join(kinds)}"
+            raise UsageError(f"there is no pair {by}", "only those that a rule names are measured")
         raise UsageError(f"there is no pair {named}", "a pair has two different machines")
     return matches
 
@@ -320,15 +325,14 @@ def _planes(
 ) -> Iterator[_Plane]:
     """Yield the plane of pings over IPv4, that over IPv6 if a rule speaks of it, and those of other kinds of
     probes that rules have."""
-    kinds = dict.fromkeys((ICMP, *(by for rule in expect.rules for by in rule.by)))
     matching = Matching(endpoints)
-    for by in kinds:
+    rules_of: dict[str, dict[Family, dict[int, Rule]]] = {ICMP: {}}
+    for number, rule in enumerate(expect.rules):
+        for by in rule.by:
+            rules_of.setdefault(by, {}).setdefault(rule.over, {})[number] = rule
+    for by, families in rules_of.items():
         for over in Family:
-            rules = {
-                number: rule
-                for number, rule in enumerate(expect.rules)
-                if rule.over is over and by in rule.by
-            }
+            rules = families.get(over, {})
             if rules or (by, over) == (ICMP, Family.IPV4):
                 yield _plane(over, by, rules, topology, endpoints, matching)
 
@@ -434,11 +438,11 @@ def unknown_names(rules: Expectations, names: Collection[str]) -> Iterator[PathP
 
 def _unknown_places(expect: Expectations, topology: Topology) -> Iterator[PathProblem]:
     """Yield machines and switches that rules name as places on the way, and that there are not."""
-    places = {*topology.nodes, *topology.networks}
+    places = dict.fromkeys((*topology.nodes, *topology.networks))
     for number, rule in enumerate(expect.rules):
         named = {
-            "at": [rule.at] if rule.at else [],
-            "answered_by": [rule.answered_by] if rule.answered_by else [],
+            "at": [] if rule.at is None else [rule.at],
+            "answered_by": [] if rule.answered_by is None else [rule.answered_by],
             "through": rule.through,
             "not_through": rule.not_through,
             "heard_by": rule.heard_by,
@@ -449,10 +453,22 @@ def _unknown_places(expect: Expectations, topology: Topology) -> Iterator[PathPr
                 if name not in places:
                     message = f"there is no machine or switch '{name}'"
                     yield PathProblem(_path(number, key), message, instead(name, places))
+        servers = {"dns": rule.dns and rule.dns.server, "dhcp": rule.dhcp and rule.dhcp.server}
+        for key, server in servers.items():
+            if isinstance(server, str) and server not in places and not _is_address(server):
+                message = f"there is no machine '{server}'"
+                yield PathProblem(_path(number, key, "server"), message, instead(server, places))
 
 
+_IPV4_ONLY = {"arp", "dhcp", "raw"}
 _OF_REPLIES = {"dns": "dns", "http": "http", "dhcp": "dhcp", "mtu": "mtu"}
 """Keys that speak of what a reply says, and the kind of probe that has it."""
+
+
+def _is_address(word: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(word))
+    return False
 
 
 def _contradictions(expect: Expectations) -> Iterator[PathProblem]:
@@ -471,8 +487,18 @@ def _contradicting(rule: Rule) -> Iterator[tuple[str, str, str]]:
     if rule.answered_by and lost:
         yield "answered_by", "nobody answers a blocked pair", "remove it"
     for key, value in (("because", rule.because), ("at", rule.at), ("comment", rule.comment)):
-        if value and not lost:
+        if value is not None and not lost:
             yield key, f"`{key}` says why a pair is blocked", "add `is: blocked`"
+    if rule.comment is not None and not rule.comment.strip():
+        yield "comment", "an empty piece is in every comment", "write a piece of it"
+    for key, but in (("through", "not_through"), ("heard_by", "not_heard_by")):
+        if both := [name for name in getattr(rule, key) if name in getattr(rule, but)]:
+            yield but, f"'{both[0]}' is in `{key}`, too", "name it in one of them"
+    if rule.over is Family.IPV6 and (of_ipv4 := sorted(kinds & _IPV4_ONLY)):
+        fix = "remove `over`, or have a second rule for the rest"
+        yield "over", f"probes by {of_ipv4[0]} are IPv4's", fix
+    elif rule.over is Family.IPV6 and not rule.target:
+        yield "over", "without `to`, the first name server is asked", "remove `over`, or add `to`"
     for key, kind in _OF_REPLIES.items():
         if getattr(rule, key) is not None and (kinds != {kind} or lost):
             yield key, f"`{key}` speaks of a reply by {kind}", f"add `by: {kind}`, or remove it"
@@ -483,8 +509,15 @@ def _contradicting(rule: Rule) -> Iterator[tuple[str, str, str]]:
     bounded = rule.bandwidth or rule.loss
     if (kinds == {IPERF3}) != bool(bounded):
         yield "by", "iperf3 measures `bandwidth` or `loss`", "write both, `by` and what it measures"
-    if IPERF3 in kinds and (lost or rule.seen_as or rule.through or rule.not_through):
+    ways = (rule.through, rule.not_through, rule.heard_by, rule.not_heard_by)
+    if IPERF3 in kinds and (lost or rule.seen_as or rule.answered_by or any(ways)):
         yield "by", "iperf3 measures `bandwidth` and `loss` only", "have a second rule for the rest"
+    for key, bounds in (("bandwidth", rule.bandwidth), ("loss", rule.loss)):
+        least, most = (bounds.least, bounds.most) if bounds else (None, None)
+        if bounds and least is None and most is None:
+            yield key, f"`{key}` has no bound", "write `least`, `most` or both"
+        if least is not None and most is not None and least > most:
+            yield key, "`least` is more than `most`", "swap them"
 
 
 def _idle_rules(rules: Expectations, not_idle: Container[str | int]) -> Iterator[PathProblem]:

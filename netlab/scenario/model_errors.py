@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from netlab.errors import UsageError
 from netlab.frozen import frozen
 from netlab.scenario.names import (
     DNS_NAME,
@@ -171,6 +172,8 @@ def _of_value(error: ErrorDetails) -> tuple[str, str]:
             return f"{shown} is no IPv4 address", "write four numbers like 192.168.1.50"
         case "ip_v4_network":
             return f"{shown} is no IPv4 subnet", _subnet_advice(given)
+        case "value_error" if isinstance(context["error"].__cause__, UsageError):
+            return context["error"].__cause__.what, context["error"].__cause__.fix
         case "value_error":
             return f"{shown} {context['error']}", "correct the value"
         case "literal_error" | "enum":

@@ -21,8 +21,8 @@ _AT_ONCE = 32
 """Probes that are followed together: each is looked for in every frame."""
 _TO_ONE_PORT = 4
 """Of these, so many to one program: it may let few others wait (listen(2), backlog)."""
-_SOURCE_FAULTS = (Cause.NIC_DOWN, Cause.NO_ADDRESS, Cause.NO_ROUTE)
-"""Causes that say nothing about the pair."""
+_SOURCE_FAULTS = (Cause.NIC_DOWN, Cause.NO_ADDRESS)
+"""Causes that say nothing about the pair: a machine without a route to it may have others."""
 
 
 def followed(

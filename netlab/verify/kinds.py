@@ -9,6 +9,7 @@ from netlab.errors import KernelError, Missing, UsageError
 from netlab.kernel.netlink.pool import NamespacePool
 from netlab.kernel.process import iperf3
 from netlab.kernel.signals import Interruption
+from netlab.probes import probe as probe_by
 from netlab.scenario.expectation import Expectation
 from netlab.scenario.model import IPERF3
 from netlab.trace.model import TraceRequest
@@ -41,7 +42,9 @@ def measure_kinds(
             progress(1)
             continue
         try:
-            requests[number] = inputs.request(expectation, probe.bind or "", probe.to)
+            request = inputs.request(expectation, probe.bind or "", probe.to)
+            probe_by(request.by, request.ends).close()  # One that cannot be made ends no others.
+            requests[number] = request
         except UsageError as error:
             ended[number] = Outcome(Verdict.UNKNOWN, error.what), NO_DETAILS
     ended |= _sent(planned, requests, inputs, interruption, progress)

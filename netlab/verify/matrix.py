@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.absence import cannot_send
+from netlab.diagnosis.cause import Cause
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.kernel.signals import Interruption
 from netlab.messages import N_, Message
 from netlab.node_interface import NodeInterface
-from netlab.scenario.expectation import Endpoint, Expectation
+from netlab.scenario.expectation import WHATEVER, Endpoint, Expectation
 from netlab.scenario.model import ICMP, Family
 from netlab.scenario.topology import Adapter
 from netlab.verify import demands, rounds
@@ -90,13 +91,17 @@ def with_cause(result: Result) -> Result:
     """Return a result that is as expected only if its rule says why the pair is blocked."""
     expectation, outcome = result.expectation, result.outcome
     says_why = expectation.rule and expectation.rule.because
-    if result.failure or says_why or outcome.verdict not in (Verdict.DROPPED, Verdict.REFUSED):
+    is_blocked = outcome.verdict in (Verdict.DROPPED, Verdict.REFUSED)
+    if result.failure or says_why or not is_blocked or expectation.verdict == WHATEVER:
         return result
-    failure = Message(
-        "blocked, and no rule says why (`because: {cause}`): {why}",
-        cause=outcome.cause or "unknown",
-        why=outcome.why,
-    )
+    if outcome.cause in (None, Cause.UNKNOWN):
+        failure = Message("blocked, and it is not known why: {why}", why=outcome.why)
+    else:
+        failure = Message(
+            "blocked, and no rule says why (`because: {cause}`): {why}",
+            cause=outcome.cause,
+            why=outcome.why,
+        )
     return replace(result, failure=failure)
 
 
@@ -158,7 +163,7 @@ def _probe(
             adapters = (end.adapter,) if end.adapter else end.node.adapters
             if not any(adapter.ipv6 or _ips_of(adapter, ips) for adapter in adapters):
                 text = Message("{node} has no IPv6 address, by the scenario", node=end.name)
-                return Outcome(Verdict.DROPPED, text)
+                return Outcome(Verdict.DROPPED, text, cause=Cause.NO_ADDRESS)
         to = _with_ipv6(target, to, ips)
     elif not _ips_of(to, ips) and not to.speaks:
         return _silent(to)
@@ -194,7 +199,7 @@ def _silent(adapter: Adapter) -> Outcome:
     usual = N_("its lease was given back") if adapter.plugged_into else N_("it has no cable")
     why = adapter.in_vain.why if adapter.in_vain else Message(usual)
     text = Message("{node} has no address, by the scenario: {why}", node=adapter.name, why=why)
-    return Outcome(Verdict.DROPPED, text)
+    return Outcome(Verdict.DROPPED, text, cause=Cause.NO_ADDRESS)
 
 
 def _with_ipv6(target: Endpoint, usual: Adapter, ips: _IpTexts) -> Adapter:

@@ -19,6 +19,7 @@ from netlab.cli.arguments import (
 )
 from netlab.cli.output import Output, say
 from netlab.cli.packets.measured import measure, report_measured
+from netlab.errors import UsageError
 
 
 @click.command(
@@ -96,6 +97,8 @@ def verify(
     (leases, routes, names) are measured before, unless some pairs are chosen. Exit code 1 if a pair
     or a fact is not as expected, or not known; 3 if there is no such lab.
     """
+    if learn and junit:
+        raise UsageError("--learn prints rules, and writes no JUnit XML", "leave one of them out")
     running = lab.attach(lab.find_lab(same_lab(name, lab_name)))
     pairs = lab.pairs(running, sources, targets, kinds)
     measured = measure(output, running, pairs, replies_only, strict)

@@ -195,9 +195,10 @@ def _in_common(result: Result, node: str = "") -> str:
         return result.failure or ""  # It is a demand of its own that is not met.
     if outcome.verdict is not Verdict.ANSWERED:
         why = _why_in_common(result, node)
-        if expectation.reachable or outcome.verdict is Verdict.UNKNOWN:
-            return verdict.compare(expectation.verdict, replace(outcome, why=why)) or ""
-        return Message("expected blocked, but it arrived: {why}", why=why)
+        is_known = outcome.verdict is not Verdict.UNKNOWN
+        if is_known and outcome.arrived and expectation.verdict == "blocked":
+            return Message("expected blocked, but it arrived: {why}", why=why)
+        return verdict.compare(expectation.verdict, replace(outcome, why=why)) or ""
     observed = _observed_sender(result)
     if not expectation.reachable:
         return Message("expected blocked, but answered; the target saw {sender}", sender=observed)
@@ -211,7 +212,7 @@ def _in_common(result: Result, node: str = "") -> str:
 
 def _why_in_common(result: Result, node: str) -> str:
     outcome = result.outcome
-    if outcome.cause:
+    if outcome.cause and outcome.at:
         diagnosis = Diagnosis(outcome.verdict, outcome.at, Cause(outcome.cause))
         text = N_("at {node}, {why}") if node else _where_in_common(result)
         return Message(text, node=node or outcome.at, why=phrases.why(diagnosis))

@@ -13,8 +13,9 @@ from netlab.diagnosis.verdict import Verdict
 from netlab.frozen import frozen
 from netlab.report.verify.groups import blocks_of
 from netlab.scenario.expectation import Expectation
-from netlab.scenario.model import ICMP, Family
+from netlab.scenario.model import ICMP, IPERF3, Family
 from netlab.scenario.topology import natural
+from netlab.verify.demands import throughput
 from netlab.verify.matrix import Result
 
 _PLAIN = re.compile(r"[A-Za-z][\w.@*?-]*")
@@ -43,7 +44,7 @@ def rules(results: Sequence[Result]) -> dict[str, Any]:
     """Return the section `expect` of a scenario: a default, and rules for what is otherwise."""
     ends: dict[_End, list[Result]] = defaultdict(list)
     for result in results:
-        if result.outcome.verdict is not Verdict.UNKNOWN:
+        if _is_learnt(result):
             ends[_end(result)].append(result)
     has_usual = any(end.is_usual for end in ends)
     found: list[dict[str, Any]] = []
@@ -56,7 +57,7 @@ def rules(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def text(results: Sequence[Result]) -> str:
-    """Return these rules as YAML, with a comment for each pair that is not known."""
+    """Return these rules as YAML, with a comment for each pair that is not known or has bounds."""
     expect = rules(results)["expect"]
     lines = ["expect:"]
     if "default" in expect:
@@ -66,10 +67,19 @@ def text(results: Sequence[Result]) -> str:
     for rule in expect["rules"]:
         lines.append(f"  - {_flow(rule)}")
     for result in results:
-        if result.outcome.verdict is Verdict.UNKNOWN:
-            ends = result.expectation
-            lines.append(f"  # {ends.source.name} → {ends.target.name}: {result.outcome.why}")
+        if not _is_learnt(result):
+            ends, figures = result.expectation, result.details.throughput
+            by = "" if ends.by == ICMP else f" by {ends.by}"
+            what = result.outcome.why
+            if ends.rule and figures:
+                what = throughput.shown(ends.rule, figures)
+            lines.append(f"  # {ends.source.name} → {ends.target.name}{by}: {what}")
     return "\n".join(lines)
+
+
+def _is_learnt(result: Result) -> bool:
+    """Return whether a rule can say how a pair ended: of a bandwidth, it says bounds, and not what is."""
+    return result.outcome.verdict is not Verdict.UNKNOWN and result.expectation.by != IPERF3
 
 
 def _names(expectations: Iterable[Expectation]) -> Iterator[str]:

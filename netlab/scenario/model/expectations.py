@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal
 
 from netlab.errors import UsageError
-from netlab.probe_kinds import MTUS, check
+from netlab.probe_kinds import MTUS, PORTS, check
 from netlab.scenario.causes import causes
 from netlab.scenario.model.facts import CheckedFact
 from netlab.scenario.model.marks import Valid, key, mapping
@@ -18,6 +19,7 @@ MAX_PATTERNS = 500
 """Patterns in a file: each is compared with every machine."""
 _MOST_KINDS = 100
 """Kinds of probes that a rule may have: a range of ports is as many."""
+_RANGE = re.compile(r"(tcp|udp|http):([0-9]{1,5})-([0-9]{1,5})")
 _WILDCARDS = frozenset("*?[")
 ANY = "any"
 """`as`: whoever the target takes the sender for."""
@@ -34,36 +36,49 @@ def is_pattern(name: str) -> bool:
 def _expanded(words: Any) -> Iterator[Any]:
     """Yield kinds of probes; `tcp:80-82` is three of them."""
     for word in words if isinstance(words, list) else [words]:
-        kind, _, detail = str(word).partition(":")
-        first, dash, last = detail.partition("-")
-        is_range = dash and kind in ("tcp", "udp", "http") and (first + last).isdecimal()
-        if not is_range:
+        ports = _RANGE.fullmatch(word) if isinstance(word, str) else None
+        if not ports:
             yield word
             continue
-        if not int(first) < int(last) < int(first) + _MOST_KINDS:
-            raise ValueError(f"'{word}' must be a range of 2 to {_MOST_KINDS} ports, in order")
-        yield from (f"{kind}:{port}" for port in range(int(first), int(last) + 1))
+        kind, first, last = ports[1], int(ports[2]), int(ports[3])
+        if not (first < last < first + _MOST_KINDS and first in PORTS and last in PORTS):
+            raise UsageError(
+                f"'{word}' is no range of ports",
+                f"write the first and the last of 2 to {_MOST_KINDS} ports, up to {PORTS[-1]}",
+            )
+        yield from (f"{kind}:{port}" for port in range(first, last + 1))
 
 
 def _kinds(words: Any) -> list[Any]:
-    return list(dict.fromkeys(_expanded(words)))
+    """Return kinds of probes, each once, and what is no text as it is."""
+    kinds: list[Any] = []
+    for word in _expanded(words):
+        if not isinstance(word, str) or word not in kinds:
+            kinds.append(word)
+    return kinds
+
+
+def _refusing(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Turn a UsageError of a check into the ValueError that pydantic knows."""
+
+    def checked(value: Any) -> Any:
+        try:
+            return check(value)
+        except UsageError as error:
+            raise ValueError(error.what) from error
+
+    return checked
 
 
 def _kind(word: str) -> str:
-    if word == IPERF3:
-        return word
-    try:
-        kind = check(word)
-    except UsageError as error:
-        raise ValueError(f"{error.what}; {error.fix}") from error
-    if kind in _NO_VERDICT:
-        raise ValueError(f"'{word}' measures no pair; `trace --by {word}` shows it")
+    if word != IPERF3 and check(word) in _NO_VERDICT:
+        raise UsageError(f"'{word}' measures no pair", f"`trace --by {word}` shows it")
     return word
 
 
 def _cause(word: str) -> str:
     if word not in causes():
-        raise ValueError(f"'{word}' is no cause; {instead(word, causes())}")
+        raise UsageError(f"'{word}' is no cause", instead(word, causes()))
     return word
 
 
@@ -145,12 +160,17 @@ class Rule:
             Annotated[
                 str,
                 Valid(
-                    after=_kind,
+                    after=_refusing(_kind),
                     examples=["icmp", "tcp:22", "udp:53", "http", "dns:www.example.com", "dhcp"],
                 ),
             ]
         ],
-        Valid(before=_kinds, written=str | list[str], min_length=1, max_length=_MOST_KINDS),
+        Valid(
+            before=_refusing(_kinds),
+            written=str | list[str],
+            min_length=1,
+            max_length=_MOST_KINDS,
+        ),
     ] = key(
         default=[ICMP],
         description="Kinds of probes, as `trace --by` has them: icmp (a ping), tcp:80, udp:53,"
@@ -177,12 +197,13 @@ class Rule:
         description="ipv6: from IPv6 address to IPv6 address. Once a rule says so, all pairs are measured"
         " over IPv6 too.",
     )
-    because: Annotated[str, Valid(after=_cause, examples=["firewall", "arp-unanswered"])] | None = (
-        key(
-            default=None,
-            description="Why it is dropped or refused: a cause of docs/reference/causes.md. Another one"
-            " is not as expected.",
-        )
+    because: (
+        Annotated[str, Valid(after=_refusing(_cause), examples=["firewall", "arp-unanswered"])]
+        | None
+    ) = key(
+        default=None,
+        description="Why it is dropped or refused: a cause of docs/reference/causes.md. Another one"
+        " is not as expected.",
     )
     at: str | None = key(
         default=None, description="The machine or switch where it ends: host, vmnet8, vmnet8-nat."

@@ -105,11 +105,14 @@ def clone_vm(data: Data, vm: str, name: str, kept: bool) -> Data:
 
 
 def remove_vm(data: Data, name: str) -> Data:
-    """Remove a VM. Raises UsageError if there is none of that name."""
+    """Remove a VM. Raises UsageError if there is none of that name, or copies of it."""
     edited = _copy(data)
     if name not in edited.get("vms", {}):
         raise _no_vm(name, edited.get("vms", {}))
     del edited["vms"][name]
+    if copies := [copy for copy, vm in edited["vms"].items() if vm.get("copy_of") == name]:
+        message = f"{name} is what {', '.join(copies)} was copied from"
+        raise UsageError(message, f"`sudo netlab remove {copies[0]}` first")
     _forget(edited.get("expect", {}), lambda endpoint: endpoint.partition("@")[0] == name)
     return edited
 
@@ -190,15 +193,17 @@ def _forget(expect: Any, is_removed: Callable[[str], bool]) -> None:
     """Take endpoints out of the rules and facts; one that was only about them is removed."""
 
     def remaining(value: Any) -> Any:
-        endpoints = value if isinstance(value, list) else [value]
-        return [endpoint for endpoint in endpoints if not is_removed(endpoint)]
+        return [endpoint for endpoint in _listed(value) if not is_removed(endpoint)]
 
     kept = []
     for rule in expect.get("rules", []):
-        if all(remaining(rule[key]) for key in ("from", "to", "as") if key in rule):
-            for key in ("from", "to"):
-                if isinstance(rule[key], list) and remaining(rule[key]) != list(rule[key]):
+        ends = [rule[key] for key in ("from", "to") if key in rule]
+        if all(map(remaining, ends)) and not any(map(is_removed, _needed(rule))):
+            for key in ("from", "to", *_BYSTANDERS):
+                if key in rule and remaining(rule[key]) != _listed(rule[key]):
                     rule[key] = remaining(rule[key])
+                    if not rule[key]:
+                        del rule[key]
             kept.append(rule)
     if "rules" in expect:
         expect["rules"] = kept
@@ -208,6 +213,22 @@ def _forget(expect: Any, is_removed: Callable[[str], bool]) -> None:
             for fact in expect["facts"]
             if remaining(fact["on"]) and not any(map(is_removed, _compared(fact)))
         ]
+
+
+_BYSTANDERS = ("not_through", "heard_by", "not_heard_by")
+"""Keys of a rule that name machines without which the rest of it can be true."""
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _needed(rule: Any) -> Iterator[str]:
+    """Yield the machines without which nothing can come of a rule as it is."""
+    for key in ("as", "at", "answered_by", "through"):
+        yield from _listed(rule.get(key, []))
+    for key in ("dns", "dhcp"):
+        yield from _listed((rule.get(key) or {}).get("server", []))
 
 
 def _compared(fact: Any) -> Iterator[str]:

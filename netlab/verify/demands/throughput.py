@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from netlab.messages import Message
 from netlab.scenario.expectation import Expectation
+from netlab.scenario.model import Rule
 from netlab.verify.demands.probed import Probed
+from netlab.verify.details import Throughput
 
 
 def unmet(expectation: Expectation, measured: Probed) -> str | None:
@@ -34,6 +36,15 @@ def unmet(expectation: Expectation, measured: Probed) -> str | None:
             loss=_percent(throughput.loss),
         )
     return None
+
+
+def shown(rule: Rule, throughput: Throughput) -> str:
+    """Return the figures that a rule demands, by its keys: `bandwidth: 7.6mbit, loss: 0`."""
+    figures = {
+        "bandwidth": rule.bandwidth and _bandwidth(throughput.bandwidth),
+        "loss": rule.loss and _percent(throughput.loss),
+    }
+    return ", ".join(f"{key}: {figure}" for key, figure in figures.items() if figure)
 
 
 def _percent(share: float) -> str:

@@ -16,7 +16,8 @@ def unmet(expectation: Expectation, measured: Probed) -> str | None:
         return None
     outcome, rule = measured.outcome, expectation.rule
     if rule and rule.because and rule.because == outcome.cause:
-        outcome = replace(outcome, arrived=False)  # Also a reply that is lost may be meant.
+        # Also a reply that is lost may be meant, or a source that can send nothing.
+        outcome = replace(outcome, arrived=False, source_sends=True)
     return compare(expectation.verdict, outcome)
 
 

@@ -10,6 +10,7 @@ import pytest
 from netlab import lab, report
 from netlab.diagnosis.verdict import Verdict
 from netlab.errors import ScenarioError
+from netlab.kernel.namespaces import netns
 from netlab.scenario.loader import load_text
 from netlab.verify.matrix import Result
 from tests.kernel.faults import rules
@@ -170,6 +171,38 @@ def test_what_is_learnt_is_true(running):
         again = lab.verify(up, strict=True)
     assert [result.failure for result in again if result.failure] == []
     assert any(result.expectation.seen_as and result.expectation.rule for result in again)
+
+
+def test_a_probe_that_cannot_be_sent_ends_no_others():
+    """Nobody can wait at a machine that is gone for what netlab would send there; others are measured."""
+    text = "{from: vm2, to: vm1, by: [tcp, udp, 'raw:47'], is: answered}"
+    text += "\n  - {from: vm1, to: vm2, by: raw:47}\n  - {from: pc, to: host, by: tcp}"
+    source = load_text(f"{HEAD}  - {text}\n".encode(), "d.yaml")
+    with lab.running(lab.prepare(source, "gone")) as up:
+        netns.delete("gone.vm1")
+        results = {
+            (result.expectation.source.name, result.expectation.by): result
+            for result in lab.verify(up, expectations=lab.pairs(up, [], [], ["tcp", "udp", "raw"]))
+        }
+    assert results["pc", "tcp"].passed, results["pc", "tcp"].failure
+    assert results["vm1", "raw:47"].outcome.cause == "node-gone"
+    for by in ("tcp", "udp", "raw:47"):
+        assert results["vm2", by].outcome.verdict is Verdict.UNKNOWN
+        assert "netlab cannot listen there" in (results["vm2", by].failure or "")
+
+
+def test_a_source_without_a_route_may_be_blocked_by_each_kind_of_probe():
+    head = HEAD.replace("mode: nat", "mode: hostonly").partition(", nat:")[0] + "}\n"
+    head += "vms: {vm1: {nics: [vmnet8]}}\nexpect:\n  default: reachable\n  rules:\n"
+    rules_text = "  - {from: vm1, to: internet, by: [icmp, tcp, 'udp:9'], is: blocked}\n"
+    rules_text += (
+        "  - {from: vm1, to: pc, by: [icmp, tcp], is: blocked, because: no-route, at: vm1}\n"
+    )
+    source = load_text(f"{head}{rules_text}".encode(), "d.yaml")
+    with lab.running(lab.prepare(source, "routeless")) as up:
+        results = [r for r in lab.verify(up) if r.expectation.number is not None]
+    assert len(results) == 5
+    assert [result.failure for result in results if result.failure] == []
 
 
 def test_without_expectations_verify_shows_what_is():

@@ -263,6 +263,12 @@ def test_what_has_no_end_is_no_scenario(netlab):
     assert "more than the 1,048,576 bytes that a scenario may have" in done.stderr
 
 
+def test_what_is_learnt_is_no_result_of_tests(netlab, tmp_path):
+    done = netlab("verify", "--learn", "--junit", str(tmp_path / "x.xml"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--learn prints rules, and writes no JUnit XML" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -49,6 +49,13 @@ def test_what_names_nothing(planned, sources, targets, what):
     assert said.value.fix
 
 
+def test_pairs_that_no_rule_names_by_a_kind_are_not_said_to_be_of_one_machine():
+    hub = lab.prepare(lab.load("hub"))
+    with pytest.raises(UsageError, match="there is no pair from vm2 to all by tcp") as said:
+        lab.pairs(hub, ["vm2"], [], ["tcp"])
+    assert said.value.fix == "only those that a rule names are measured"
+
+
 def test_each_source_shows_that_it_can_send(planned):
     blocked = lab.pairs(planned, ["vm4", "vm5"], ["internet"])
     assert names(witnesses(planned.expectations, blocked)) == ["vm4 vm5", "vm5 vm4"]

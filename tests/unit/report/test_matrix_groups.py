@@ -18,6 +18,7 @@ from netlab.report.verify.groups import PairBlock, groups, shortened
 from netlab.report.verify.matrix import Matrix
 from netlab.scenario.expectation import Expectation, matrix
 from netlab.scenario.loader import load_text
+from netlab.scenario.topology import Role
 from netlab.verify import demands
 from netlab.verify.demands.probed import Probed
 from netlab.verify.matrix import Result
@@ -238,3 +239,43 @@ def test_what_is_not_known_comes_last():
 )
 def test_names_are_shortened_by_ranges_of_whole_numbers(names, said):
     assert shortened(names.split(), 6) == said
+
+
+@pytest.mark.parametrize(
+    ("is_", "sends", "words"),
+    [
+        ("refused", True, "expected refused, but dropped: at the receiver, a firewall rule"),
+        ("blocked", False, "expected blocked, but the source sends nothing: at the receiver, a"),
+    ],
+)
+def test_what_never_arrived_is_not_said_to_have_arrived(is_, sends, words):
+    planned = lab_of(["vm1", "vm2", "vm3"], f"{{from: vm*, to: vm*, is: {is_}}}")
+
+    def decide(ends: Expectation) -> Outcome:
+        if {ends.source.node.role, ends.target.node.role} != {Role.VM}:
+            return as_wanted(ends)
+        node = ends.target.name
+        why = f"at {node}, a firewall rule dropped it (firewall: {node} in: policy drop)"
+        return replace(dead(why, node, "firewall"), source_sends=sends)
+
+    (group,) = groups(measured(planned, decide))
+    assert len(group.results) == 6
+    assert group.what.startswith(words)
+
+
+def test_pairs_without_an_address_are_grouped_by_whose_it_is():
+    planned = lab_of(["vm1", "vm2"])
+    found = groups(
+        measured(
+            planned,
+            lambda ends: (
+                dead(f"{ends.target.name} has no address", cause="no-address")
+                if ends.target.node.role is Role.VM
+                else as_wanted(ends)
+            ),
+        )
+    )
+    assert sorted(group.what for group in found) == [
+        "expected reachable, but dropped: vm1 has no address",
+        "expected reachable, but dropped: vm2 has no address",
+    ]

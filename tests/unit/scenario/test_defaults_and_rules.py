@@ -259,8 +259,11 @@ expect:
     [
         ("{from: vm1, to: vm2, by: tcpp}", "'tcpp' is no kind of probe; did you mean 'tcp'?"),
         ("{from: vm1, to: vm2, by: 'tcp:0'}", "'0' is not a number from 1 to 65535"),
-        ("{from: vm1, to: vm2, by: 'tcp:90-80'}", "must be a range of 2 to 100 ports, in order"),
-        ("{from: vm1, to: vm2, by: 'tcp:1-5000'}", "must be a range of 2 to 100 ports, in order"),
+        ("{from: vm1, to: vm2, by: 'tcp:90-80'}", "write the first and the last of 2 to 100 ports"),
+        (
+            "{from: vm1, to: vm2, by: 'tcp:1-5000'}",
+            "write the first and the last of 2 to 100 ports",
+        ),
         ("{from: vm1, to: vm2, by: dns}", "'dns' lacks what is asked for"),
         ("{from: vm1, to: vm2, by: route}", "'route' measures no pair"),
         ("{from: vm1, to: vm2, is: blocked, because: firewal}", "did you mean 'firewall'?"),
