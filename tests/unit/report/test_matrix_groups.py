@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from netlab import lab
 from netlab.diagnosis import phrases
-from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.cause import DNS_WORDS, Cause, Diagnosis
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.messages import Message
 from netlab.report.text import plain
@@ -279,3 +279,8 @@ def test_pairs_without_an_address_are_grouped_by_whose_it_is():
         "expected reachable, but dropped: vm1 has no address",
         "expected reachable, but dropped: vm2 has no address",
     ]
+
+
+def test_what_dns_codes_mean_are_not_the_words_of_verdicts():
+    """Each is translated by itself: who refuses a query and who is refused are not the same."""
+    assert not {str(verdict) for verdict in Verdict} & {str(text) for text in DNS_WORDS.values()}
