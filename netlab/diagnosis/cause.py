@@ -124,7 +124,7 @@ DNS_WORDS = {
     "0": Message("no address of that name"),
     "2": Message("server failure"),
     "3": Message("no such name"),
-    "5": Message("refused"),
+    "5": Message("query refused"),
 }
 """Meanings of the code of a DNS response without an address (RFC 1035, 4.1.1)."""
 DNS_CODES = {"0": Cause.NXDOMAIN, "3": Cause.NXDOMAIN}

@@ -57,6 +57,8 @@ def request(lab: Lab, source: str, target: str | None, by: str, wait: float) -> 
 
 _BY_INTERFACE = ("arp", "mtu")
 """Kinds of probes that name the interface by which they leave."""
+_TO_NETLAB = ("tcp", "udp")
+"""Kinds of probes that go to a receiver of netlab's own, as `raw` does."""
 
 
 def of_pair(
@@ -73,6 +75,9 @@ def of_pair(
     if by.startswith(_BY_INTERFACE) and not expectation.source.adapter:
         adapter = _adapter_towards(lab, source, address)
     machine = target if is_there(lab, target) else ""
+    if not machine and (by in _TO_NETLAB or by.startswith("raw:")):
+        fix = "`sudo netlab repair` brings it back"
+        raise UsageError(f"{target} is gone, so netlab cannot listen there", fix)
     ends = replace(_ends(lab, source, machine, address, adapter, current), bind=bind)
     return TraceRequest(source.name, target, ends, by)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from string import ascii_lowercase
@@ -34,6 +35,9 @@ _ROOM_FOR_NAMES = 2 * _TEN
 """With room for fewer columns of signs beside the names of the rows, the names stand below."""
 _OWN, _OTHER = "=", "*"
 _SIGNS = (N_("✘ not reached"), N_("? not known"), N_("– the same machine"))
+
+_PORT = re.compile(r"((?:tcp|udp|http):)([0-9]+)(.*)")
+_LEAST_RANGE = 3
 
 
 @frozen
@@ -167,7 +171,7 @@ class _OtherKinds:
                 f"{ends.by}{over}"
             )
         for (source, target, end), kinds in alike.items():
-            yield [source, target, ", ".join(kinds), end]
+            yield [source, target, ", ".join(with_ranges(kinds)), end]
 
     def _end(self, result: Result) -> Styled:
         gettext, outcome = translator(self.language), result.outcome
@@ -181,6 +185,27 @@ class _OtherKinds:
         where = f" ({outcome.cause})" if outcome.cause else ""
         text = f"{word}{where}"
         return Styled(text if result.passed else f"! {text}", "green" if result.passed else "red")
+
+
+def with_ranges(kinds: Sequence[str]) -> Iterator[str]:
+    """Yield kinds of probes, of which three and more ports in a row are one range: `tcp:80-99`."""
+    runs: list[list[str]] = []
+    for kind in kinds:
+        if runs and _next_port(runs[-1][-1]) == kind:
+            runs[-1].append(kind)
+        else:
+            runs.append([kind])
+    for run in runs:
+        if len(run) < _LEAST_RANGE:
+            yield from run
+        else:
+            yield f"{run[0].partition(' ')[0]}-{run[-1].partition(':')[2]}"
+
+
+def _next_port(kind: str) -> str:
+    """Return the kind of probe to the next port, `tcp:81 (IPv6)` after `tcp:80 (IPv6)`; empty if none."""
+    match = _PORT.fullmatch(kind)
+    return f"{match[1]}{int(match[2]) + 1}{match[3]}" if match else ""
 
 
 @frozen

@@ -188,7 +188,7 @@ def test_a_probe_that_cannot_be_sent_ends_no_others():
     assert results["vm1", "raw:47"].outcome.cause == "node-gone"
     for by in ("tcp", "udp", "raw:47"):
         assert results["vm2", by].outcome.verdict is Verdict.UNKNOWN
-        assert "netlab cannot listen there" in (results["vm2", by].failure or "")
+        assert "vm1 is gone, so netlab cannot listen there" in (results["vm2", by].failure or "")
 
 
 def test_a_source_without_a_route_may_be_blocked_by_each_kind_of_probe():

@@ -10,12 +10,12 @@ from rich.cells import cell_len
 
 from netlab import lab
 from netlab.diagnosis import phrases
-from netlab.diagnosis.cause import Cause, Diagnosis
+from netlab.diagnosis.cause import DNS_WORDS, Cause, Diagnosis
 from netlab.diagnosis.verdict import Outcome, Verdict
 from netlab.messages import Message
 from netlab.report.text import plain
 from netlab.report.verify.groups import PairBlock, groups, shortened
-from netlab.report.verify.matrix import Matrix
+from netlab.report.verify.matrix import Matrix, with_ranges
 from netlab.scenario.expectation import Expectation, matrix
 from netlab.scenario.loader import load_text
 from netlab.scenario.topology import Role
@@ -279,3 +279,17 @@ def test_pairs_without_an_address_are_grouped_by_whose_it_is():
         "expected reachable, but dropped: vm1 has no address",
         "expected reachable, but dropped: vm2 has no address",
     ]
+
+
+def test_what_dns_codes_mean_are_not_the_words_of_verdicts():
+    """Each is translated by itself: who refuses a query and who is refused are not the same."""
+    assert not {str(verdict) for verdict in Verdict} & {str(text) for text in DNS_WORDS.values()}
+
+
+def test_ports_in_a_row_are_a_range():
+    ports = [f"tcp:{port}" for port in range(1, 101)]
+    assert [*with_ranges(["icmp", *ports, "tcp:200", "tcp:201", "udp:202"])] == [
+        *("icmp", "tcp:1-100", "tcp:200", "tcp:201", "udp:202")
+    ]
+    assert [*with_ranges([f"{port} (IPv6)" for port in ports[:3]])] == ["tcp:1-3 (IPv6)"]
+    assert [*with_ranges(["mtu:68", "mtu:69", "mtu:70"])] == ["mtu:68", "mtu:69", "mtu:70"]
