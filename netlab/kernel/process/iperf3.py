@@ -15,7 +15,7 @@ from netlab.kernel.namespaces import netns
 
 PROGRAM = "iperf3"
 _SECONDS = 1
-_PATIENCE_SECONDS = 10
+_PATIENCE_SECONDS = 5
 """Time for a connection that is not made, beyond the measurement."""
 _PORTS = range(20_000, 30_000)
 """Ports below those that kernels give to programs by themselves (ip_local_port_range)."""
