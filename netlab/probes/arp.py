@@ -64,17 +64,15 @@ class ArpProbe(Probe):
         return None
 
     def results(self, frames: Sequence[Frame], names: Mapping[str, str]) -> list[str]:
-        macs = dict.fromkeys(
-            frame.fields["arp.sender_mac"]
-            for frame in frames
-            if frame.packet and frame.packet.part is Part.REPLY
-        )
+        macs = _replying(frames)
         return [f"{self.ends.to} is at {mac} {names.get(mac, '')}".rstrip() for mac in macs]
 
     def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> MacOwners | None:
-        macs = dict.fromkeys(
-            frame.fields["arp.sender_mac"]
-            for frame in frames
-            if frame.packet and frame.packet.part is Part.REPLY
-        )
+        macs = _replying(frames)
         return MacOwners(tuple(names.get(mac, mac) for mac in macs)) if macs else None
+
+
+def _replying(frames: Sequence[Frame]) -> list[str]:
+    """Return the MAC addresses of those who replied, each once."""
+    replies = (frame for frame in frames if frame.packet and frame.packet.part is Part.REPLY)
+    return list(dict.fromkeys(frame.fields["arp.sender_mac"] for frame in replies))

@@ -7,7 +7,6 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_address
 
 from netlab.diagnosis.cause import DNS_WORDS
 from netlab.messages import N_, Message
@@ -139,23 +138,6 @@ class DnsProbe(Probe):
         return list(answers.values())[::-1]
 
     def answer(self, frames: Sequence[Frame], names: Mapping[str, str]) -> DnsAnswer | None:
-        replies = [
-            frame
-            for frame in frames
-            if frame.packet
-            and frame.packet.part is Part.REPLY
-            and frame.sighting.namespace == self.ends.source
-            and not frame.sighting.outgoing
-        ]
-        if not replies:
+        if self.reply is None:
             return None
-        fields = replies[-1].fields
-        words = fields.get("dns.answer", "").replace(",", " ").split()
-        server = names.get(fields["ip.src"], fields["ip.src"])
-        return DnsAnswer(server, tuple(filter(_is_address, words)))
-
-
-def _is_address(word: str) -> bool:
-    with suppress(ValueError):
-        return bool(ip_address(word))
-    return False
+        return DnsAnswer(names.get(self.ends.to, self.ends.to), tuple(self.addresses))

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 
 from netlab.diagnosis.verdict import Outcome, Verdict
@@ -24,10 +23,9 @@ from netlab.packets.tap import Tap
 from netlab.probes import probe as probe_by
 from netlab.probes.base import Probe
 from netlab.trace.model import TraceRequest
+from netlab.verify.turns import turns
 
 KINDS = ("tcp", "udp", "http")
-_TO_ONE_PORT = 4
-"""Calls of one program at a time: it may let few others wait (listen(2), backlog)."""
 _AT_ONCE = 256
 """Calls that are under way together: each is an open socket."""
 _QUIET_SECONDS = 0.3
@@ -46,7 +44,7 @@ def answered(requests: Sequence[TraceRequest], interruption: Interruption) -> di
     try:
         for target in sorted(filter(netns.is_there, targets)):
             taps.append(Tap(target, but=(), program=NOTHING))
-        for wave in _waves(requests):
+        for wave in turns(requests, _protocol, _AT_ONCE):
             interruption.check()
             outcomes |= _called({number: requests[number] for number in wave}, taps, interruption)
     finally:
@@ -54,18 +52,8 @@ def answered(requests: Sequence[TraceRequest], interruption: Interruption) -> di
     return outcomes
 
 
-def _waves(requests: Sequence[TraceRequest]) -> Iterator[list[int]]:
-    """Yield the indexes of calls that go together, of one IP protocol: few to one program."""
-    turns: dict[tuple[bool, int], list[int]] = defaultdict(list)
-    called: dict[tuple[str | None, str, str], int] = defaultdict(int)
-    for number, request in enumerate(requests):
-        program = (request.ends.target, request.ends.to, request.by)
-        turns[request.by.startswith("udp"), called[program] // _TO_ONE_PORT].append(number)
-        called[program] += 1
-    for _, numbers in sorted(turns.items()):
-        ordered = sorted(numbers, key=lambda number: requests[number].ends.source)
-        for first in range(0, len(ordered), _AT_ONCE):
-            yield ordered[first : first + _AT_ONCE]
+def _protocol(request: TraceRequest) -> str:
+    return "udp" if request.by.startswith("udp") else "tcp"
 
 
 def _called(

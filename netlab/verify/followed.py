@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from netlab.diagnosis import phrases
 from netlab.diagnosis.cause import Cause
@@ -16,11 +15,10 @@ from netlab.packets.packet import Part
 from netlab.trace.model import Trace, TraceRequest
 from netlab.trace.trace import traces
 from netlab.verify.details import Details
+from netlab.verify.turns import turns
 
 _AT_ONCE = 32
 """Probes that are followed together: each is looked for in every frame."""
-_TO_ONE_PORT = 4
-"""Of these, so many to one program: it may let few others wait (listen(2), backlog)."""
 _SOURCE_FAULTS = (Cause.NIC_DOWN, Cause.NO_ADDRESS)
 """Causes that say nothing about the pair: a machine without a route to it may have others."""
 
@@ -35,7 +33,7 @@ def followed(
     """Follow probes, and return what became of each. `dhcp_complaints`: as for `traces`; `progress` is told
     how many more are done. Raises as `traces` does."""
     ended: dict[int, tuple[Outcome, Details]] = {}
-    for numbers in _batches(requests):
+    for numbers in turns(requests, _kind, _AT_ONCE):
         overload = OverloadMonitor()
         batch = traces(
             netmap, [requests[n] for n in numbers], interruption, dhcp_complaints, told=False
@@ -49,17 +47,9 @@ def followed(
     return [ended[number] for number in range(len(requests))]
 
 
-def _batches(requests: Sequence[TraceRequest]) -> Iterator[list[int]]:
-    """Yield the indexes of probes that go together: of one kind, few of them to one program."""
-    turns: dict[tuple[str, bool, int], list[int]] = defaultdict(list)
-    asked: dict[tuple[str, str], int] = defaultdict(int)
-    for number, request in enumerate(requests):
-        kind, turn = request.by.partition(":")[0], asked[request.ends.to, request.by]
-        turns[kind, ":" in request.ends.to, turn // _TO_ONE_PORT].append(number)
-        asked[request.ends.to, request.by] += 1
-    for numbers in turns.values():
-        for first in range(0, len(numbers), _AT_ONCE):
-            yield numbers[first : first + _AT_ONCE]
+def _kind(request: TraceRequest) -> tuple[str, bool]:
+    """Return the word of its kind, and whether it goes over IPv6: probes of one look have both in common."""
+    return request.by.partition(":")[0], ":" in request.ends.to
 
 
 def _outcome(trace: Trace, netmap: NetworkMap, shortage: str) -> Outcome:

@@ -43,7 +43,10 @@ def measure_kinds(
             continue
         try:
             request = inputs.request(expectation, probe.bind or "", probe.to)
-            probe_by(request.by, request.ends).close()  # One that cannot be made ends no others.
+            if not _is_quick(expectation, request):
+                probe_by(
+                    request.by, request.ends
+                ).close()  # One that cannot be made ends no others.
             requests[number] = request
         except UsageError as error:
             ended[number] = Outcome(Verdict.UNKNOWN, error.what), NO_DETAILS

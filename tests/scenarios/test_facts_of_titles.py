@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netlab import lab
-from netlab.scenario.loader import load_text
+from tests.scenarios.falsified import falsified
 
 MUTANTS = [
     ("clones", "clone: {copy_of: web, ", "clone: {",
@@ -51,10 +51,7 @@ MUTANTS = [
 
 @pytest.mark.parametrize("name, old, new, failing", MUTANTS, ids=lambda part: str(part)[:40])
 def test_a_title_that_is_made_false_is_noticed(name, old, new, failing):
-    shipped = lab.load(name).text.decode()
-    assert shipped.count(old) == 1, "the mutant is no mutant"
-    source = load_text(shipped.replace(old, new).encode(), f"{name}.yaml")
-    with lab.running(lab.prepare(source, "mutant")) as running:
+    with falsified(name, old, new) as running:
         failed = {
             f"{result.expectation.endpoint.name} {result.expectation.fact.kind}"
             for result in lab.facts(running)

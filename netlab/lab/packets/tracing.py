@@ -13,12 +13,11 @@ from netlab.kernel.process import services
 from netlab.kernel.rows import Granted
 from netlab.kernel.rundir import RunDirectory
 from netlab.kernel.signals import deferred_signals
-from netlab.lab.packets import targets
 from netlab.lab.packets.network_map import steady
 from netlab.lab.packets.trace_requests import dhcp_requests, name_query, request
-from netlab.packets.packet import Part
 from netlab.plan import names
 from netlab.plan.resources import Service
+from netlab.probes.answers import DnsAnswer
 from netlab.trace.trace import traces, unsent
 
 if TYPE_CHECKING:
@@ -64,9 +63,8 @@ def _address_in(asked: Trace) -> str:
     """Return the first address in the reply to a DNS query; empty if none came home."""
     if asked.diagnosis.verdict is not Verdict.ANSWERED:
         return ""
-    answers = (step.after.get("dns.answer", "") for step in asked.journey.of(Part.REPLY)[::-1])
-    words = (word for answer in answers for word in answer.split())
-    return next(filter(targets.is_address, words), "")
+    addresses = asked.answer.addresses if isinstance(asked.answer, DnsAnswer) else ()
+    return next(iter(addresses), "")
 
 
 def ask_dhcp(lab: Lab, adapters: Sequence[Adapter]) -> list[Diagnosis]:
